@@ -7,6 +7,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,17 @@ def _members(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             for name in archive.namelist():
-                yield name, lambda name=name: archive.read(name)  # type: ignore[misc]
+                yield name, partial(archive.read, name)
     else:
         with tarfile.open(source) as archive:
             for member in archive:
                 if member.isfile():
-                    yield member.name.removeprefix("./"), lambda member=member: archive.extractfile(member).read()
-                    # type: ignore
+                    yield member.name.removeprefix("./"), partial(_read_member, archive, member)
+
+
+def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    return stream.read() if stream else b""
 
 
 def checked(name: str, source: Path | None) -> Path:
