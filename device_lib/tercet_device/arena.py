@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one block of memory in which a step lives, with a canary that tells how far it was ever written."""
+
+from tercet_device.errors import DeviceError
+
+CANARY = 0xA5
+GUARD_BYTES = 16
+
+
+class Arena:
+    """`nbytes` of memory followed by a guard. Raises DeviceError("memory") when the heap cannot hold it."""
+
+    def __init__(self, nbytes, kernels):
+        self.nbytes = nbytes
+        self._kernels = kernels
+        try:
+            self.memory = bytearray(nbytes + GUARD_BYTES)
+        except MemoryError:
+            import gc
+
+            raise DeviceError("memory", "an arena of %d bytes does not fit: %d are free" % (nbytes, gc.mem_free()))
+        kernels.fill(self.memory, CANARY)
+
+    def view(self, offset, nbytes):
+        return memoryview(self.memory)[offset : offset + nbytes]
+
+    def high_water(self):
+        """The highest byte ever written, plus one. Raises DeviceError("memory") when the guard was touched."""
+        mark = self._kernels.high_water(self.memory, CANARY)
+        if mark > self.nbytes:
+            raise DeviceError("memory", "the guard behind the arena was overwritten at byte %d" % mark)
+        return mark

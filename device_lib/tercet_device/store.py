@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where pages go: a run of blocks of a card, of another block device, or of a file."""
+
+import struct
+
+from tercet_device.errors import DeviceError
+
+BLOCK_BYTES = 512
+# MBR partition type "non-filesystem data": the partition that `tercet card prepare` makes.
+PARTITION_TYPE = 0xDA
+_FIRST_BLOCK = 2048
+
+
+def find_partition(card):
+    """(first block, blocks) of the page partition, or None when the card has none."""
+    block = bytearray(BLOCK_BYTES)
+    card.readblocks(0, block)
+    if block[510:512] != b"\x55\xaa":
+        return None
+    for entry in range(446, 510, 16):
+        kind = block[entry + 4]
+        first, count = struct.unpack_from("<II", block, entry + 8)
+        if kind == PARTITION_TYPE and count:
+            return first, count
+    return None
+
+
+def prepare(card, blocks, force=False):
+    """Makes a page partition of `blocks` blocks on an empty card and returns (first block, blocks).
+
+    Raises DeviceError("card_foreign") when block 0 holds anything and `force` is not set, DeviceError("card_full") when
+    the card is smaller.
+    """
+    found = find_partition(card)
+    if found and found[1] >= blocks and not force:
+        return found
+    block = bytearray(BLOCK_BYTES)
+    card.readblocks(0, block)
+    if any(block) and not force:
+        raise DeviceError("card_foreign", "the card holds data and no page partition of %d blocks" % blocks)
+    if _FIRST_BLOCK + blocks > card.ioctl(4, 0):
+        raise DeviceError("card_full", "%d blocks of pages do not fit the card's %d" % (blocks, card.ioctl(4, 0)))
+    block = bytearray(BLOCK_BYTES)
+    block[446:454] = bytes((0, 0xFE, 0xFF, 0xFF, PARTITION_TYPE, 0xFE, 0xFF, 0xFF))
+    struct.pack_into("<II", block, 454, _FIRST_BLOCK, blocks)
+    block[510:512] = b"\x55\xaa"
+    card.writeblocks(0, block)
+    return _FIRST_BLOCK, blocks
+
+
+class BlockStore:
+    """Pages in `blocks` blocks of a block device from block `first` on."""
+
+    def __init__(self, device, first, blocks):
+        self._device, self._first, self.blocks = device, first, blocks
+
+    def write(self, block, data):
+        self._check(block, data)
+        self._device.writeblocks(self._first + block, data)
+
+    def read(self, block, data):
+        self._check(block, data)
+        self._device.readblocks(self._first + block, data)
+
+    def _check(self, block, data):
+        if block + len(data) // BLOCK_BYTES > self.blocks:
+            raise DeviceError("card_full", "page block %d is beyond the store's %d" % (block, self.blocks))
+
+
+class FileStore:
+    """Pages in a file of the board's own filesystem."""
+
+    def __init__(self, path, blocks):
+        self.blocks = blocks
+        self._file = open(path, "w+b")
+
+    def write(self, block, data):
+        if block + len(data) // BLOCK_BYTES > self.blocks:
+            raise DeviceError("card_full", "page block %d is beyond the store's %d" % (block, self.blocks))
+        self._file.seek(block * BLOCK_BYTES)
+        if self._file.write(data) != len(data):
+            raise DeviceError("card_full", "the page file took less than %d bytes" % len(data))
+        self._file.flush()
+
+    def read(self, block, data):
+        self._file.seek(block * BLOCK_BYTES)
+        if self._file.readinto(data) != len(data):
+            raise DeviceError("page", "page block %d was never written" % block)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights and optimizer state on the board: `"TWTS" | graph identity, 8 bytes | u32 bytes | tensors in the plan's order | CRC-32`."""
+
+import hashlib
+import struct
+
+from tercet_device.errors import DeviceError
+
+_HEADER_BYTES = 16
+
+
+def load(path, plan, arena, kernels):
+    """Reads a weights file into the arena. Raises DeviceError("weights") when it is of another model, truncated or damaged."""
+    try:
+        stream = open(path, "rb")
+    except OSError:
+        raise DeviceError("weights", "%s: no such file" % path)
+    with stream:
+        head = stream.read(_HEADER_BYTES)
+        if len(head) < _HEADER_BYTES or head[:4] != b"TWTS":
+            raise DeviceError("weights", "%s: not a weights file" % path)
+        if head[4:12] != plan.graph_id:
+            raise DeviceError("weights", "%s: of another model than the plan" % path)
+        total, crc = struct.unpack_from("<I", head, 12)[0], kernels.crc32(head)
+        for _, offset, nbytes in plan.persistents():
+            view = arena.view(offset, nbytes)
+            if stream.readinto(view) != nbytes:
+                raise DeviceError("weights", "%s: truncated" % path)
+            crc = kernels.crc32(view, crc)
+            total -= nbytes
+        if total or stream.read(4) != struct.pack("<I", crc):
+            raise DeviceError("weights", "%s: damaged" % path)
+
+
+def save(path, plan, arena, kernels):
+    """Writes the arena's weights and state in the same form."""
+    total = sum(nbytes for _, _, nbytes in plan.persistents())
+    with open(path, "wb") as stream:
+        head = b"TWTS" + plan.graph_id + struct.pack("<I", total)
+        stream.write(head)
+        crc = kernels.crc32(head)
+        for _, offset, nbytes in plan.persistents():
+            view = arena.view(offset, nbytes)
+            stream.write(view)
+            crc = kernels.crc32(view, crc)
+        stream.write(struct.pack("<I", crc))
+
+
+def digest(plan, arena):
+    """The hexadecimal SHA-256 over weights and state in the plan's order."""
+    sha = hashlib.sha256()
+    for _, offset, nbytes in plan.persistents():
+        sha.update(arena.view(offset, nbytes))
+    return "".join("%02x" % byte for byte in sha.digest())

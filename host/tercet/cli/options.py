@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options and types that several verbs share, and the one way to print a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from tercet.errors import TercetError
+from tercet.units import parse_bytes
+
+
+class Size(click.ParamType):
+    """Bytes: `96k`, `98304`; with `fraction=True` also `50%` as a float below or at 1 of something that the verb names."""
+
+    name = "bytes"
+
+    def __init__(self, *, fraction: bool = False) -> None:
+        self.fraction = fraction
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """The number of bytes, or the fraction as a float."""
+        if isinstance(value, (int, float)):
+            return value
+        try:
+            if self.fraction and value.endswith("%"):
+                return float(value[:-1]) / 100
+            return parse_bytes(value)
+        except (TercetError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else.")
+board_option = click.option("--board", "board_name", metavar="NAME", help="An attached or running board (default: the virtual one).")
+bench_option = click.option("--bench", "bench_file", type=click.Path(exists=True, dir_okay=False), help="A bench file (TOML).")
+out_option = click.option("-o", "--out", type=click.Path(), help="Where to write the result.")
+
+
+def hardware(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --board and --bench."""
+    return board_option(bench_option(command))
+
+
+def show(result: Any, as_json: bool, text: str | None = None) -> None:
+    """Prints a result on stdout: JSON, or its text (by default one `key: value` line each)."""
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False))
+    elif text is not None:
+        click.echo(text)
+    else:
+        width = max(map(len, result), default=0)
+        for key, value in result.items():
+            click.echo(f"{key:<{width}}  {format(value, '.6g') if isinstance(value, float) else value}")
+
+
+def say(message: str) -> None:
+    """Progress and diagnostics go to stderr."""
+    click.echo(message, err=True)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packed data set that a board reads, and the order in which it visits the training samples."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from tercet.errors import InputError
+
+HEADER = struct.Struct("<4sIIIIIIff")
+# Marsaglia's multiply-with-carry: a * 2^16 - 1 and a * 2^15 - 1 are prime, states stay below 2^30 (MicroPython's small integers).
+MULTIPLIER = 16380
+
+
+@dataclass(frozen=True)
+class PackedData:
+    """Samples in the order training, held-out. `rows` [count, features] u8 or f32; the board sees `rows * scale + offset`."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    training: int
+    classes: int
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def batch(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(inputs f32 [n, features], labels) of the samples with these indices, as the board computes them."""
+        rows = self.rows[samples]
+        if rows.dtype == np.uint8:
+            rows = rows.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        return rows.astype(np.float32), self.labels[samples]
+
+
+def encode(data: PackedData) -> bytes:
+    """The bytes of the packed file; raises InputError on shapes, values or labels that do not fit together."""
+    if data.rows.ndim != 2 or len(data.rows) != len(data.labels) or not 0 < data.training <= len(data.rows):
+        raise InputError(f"data: {data.rows.shape} rows and {data.labels.shape} labels do not belong together")
+    if len(data.rows) > 65535:
+        raise InputError(f"data: {len(data.rows)} samples, the board's order holds at most 65535")
+    if data.rows.dtype not in (np.uint8, np.float32):
+        raise InputError(f"data: rows are {data.rows.dtype}, expected uint8 or float32")
+    if data.rows.dtype == np.float32 and not np.isfinite(data.rows).all():
+        raise InputError("data: a sample holds NaN or infinity")
+    labels = data.labels
+    if data.classes:
+        wrong = np.flatnonzero((labels < 0) | (labels >= data.classes))
+        if wrong.size:
+            raise InputError(f"data: sample {wrong[0]} has label {labels[wrong[0]]}, the model has {data.classes} classes")
+        labels = labels.astype(np.uint16).reshape(len(labels), 1)
+    else:
+        labels = labels.astype(np.float32).reshape(len(labels), -1)
+    head = HEADER.pack(
+        b"TDS1", len(data.rows), data.training, data.rows.shape[1], data.rows.itemsize, labels.shape[1] * labels.itemsize,
+        data.classes, data.scale, data.offset,
+    )
+    return head + np.ascontiguousarray(data.rows).tobytes() + labels.tobytes()
+
+
+def shuffled(order: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """A new order of the training samples and the generator's next state; the board computes the same."""
+    order, state = list(order), seed
+    for i in range(len(order) - 1, 0, -1):
+        state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
+        j = state % (i + 1)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order), state
+
+
+def batches(training: int, batch: int, seed: int, steps: int) -> list[np.ndarray]:
+    """The sample indices of the first `steps` batches."""
+    order, at, result = np.arange(training), training, []
+    for _ in range(steps):
+        if at + batch > training:
+            (order, seed), at = shuffled(order, seed), 0
+        result.append(order[at : at + batch].copy())
+        at += batch
+    return result

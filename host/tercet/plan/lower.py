@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a schedule to a plan: every buffer gets an offset, every action a record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tercet import plan_format
+from tercet.autodiff.graph import PERSISTENT, Graph, Node, to_body
+from tercet.errors import InputError
+from tercet.kernel_table import KERNELS
+from tercet.plan.arena import Interval, place
+from tercet.plan_format import ABSENT, ALIGNMENT, BLOCK_BYTES, Persistent, Plan, Record
+
+if TYPE_CHECKING:
+    from tercet.solve.schedule import Schedule
+
+
+def graph_id(graph: Graph) -> bytes:
+    """The 8 bytes by which board and host know that plan and weights belong to the same training graph."""
+    return hashlib.sha256(json.dumps(to_body(graph), sort_keys=True).encode()).digest()[:8]
+
+
+@dataclass
+class _Buffer:
+    """Memory of one tensor, or of a chain of in-place results, from event `start` to before event `end`."""
+
+    name: str
+    nbytes: int
+    start: int
+    end: int | None = None
+    offset: int = -1
+
+
+@dataclass
+class _Draft:
+    """A record whose buffers have no offsets yet."""
+
+    opcode: int
+    phase: int
+    index: int
+    buffers: list[_Buffer | None]
+    dims: tuple[int, ...]
+    event: int
+
+
+@dataclass
+class Lowering:
+    """The state of the walk along a schedule."""
+
+    graph: Graph
+    overlap: bool
+    live: dict[str, _Buffer] = field(default_factory=dict)
+    buffers: list[_Buffer] = field(default_factory=list)
+    drafts: list[_Draft] = field(default_factory=list)
+    blocks: dict[str, int] = field(default_factory=dict)
+    page_blocks: int = 0
+    done: set[str] = field(default_factory=set)
+    in_flight: set[str] = field(default_factory=set)
+    loss_end: int = 0
+    tensor_index: dict[str, int] = field(default_factory=dict)
+    node_index: dict[str, int] = field(default_factory=dict)
+
+    def new(self, name: str, nbytes: int, start: int, end: int | None = None) -> _Buffer:
+        """A buffer that lives from event `start` on."""
+        buffer = _Buffer(name, nbytes, start, end)
+        self.buffers.append(buffer)
+        return buffer
+
+    def buffer(self, tensor: str, event: int) -> _Buffer:
+        """Where a tensor is now; raises InputError when the schedule uses one that is nowhere."""
+        if tensor not in self.live:
+            raise InputError(f"schedule: action {event} needs {tensor}, which is not in memory")
+        return self.live[tensor]
+
+    # -- actions ----------------------------------------------------------------------------------------------------
+
+    def node(self, node: Node, event: int) -> None:
+        """Compute, Recompute or Update."""
+        for name in (*node.inputs, *node.mutates):
+            self.buffer(name, event)
+            self.wait(name, event)
+        sources = dict(node.inplace)
+        before = {name: self.live[name] for name in (*node.inputs, *node.mutates)}
+        for name in node.outputs:
+            if name in sources:
+                self.live[name] = self.live.pop(sources[name])
+            elif name not in self.live:
+                self.live[name] = self.new(name, self.graph.tensors[name].nbytes, event)
+        where = before | {name: self.live[name] for name in node.outputs}
+        kernel = KERNELS[node.op]
+        buffers = [where[node.operands[name]] if name in node.operands else None for name in kernel.tensors]
+        if node.workspace_bytes:
+            buffers.append(self.new(f"{node.name} workspace", node.workspace_bytes, event, event + 1))
+        repeated = node.name in self.done
+        phase = plan_format.PHASES["recompute" if repeated else node.phase] | (plan_format.REPEATED if repeated else 0)
+        self.drafts.append(_Draft(kernel.opcode, phase, self.node_index[node.name], buffers, node.dims, event))
+        self.done.add(node.name)
+        if node.phase == "loss":
+            self.loss_end = len(self.drafts)
+
+    def transfer(self, tensor: str, event: int, outward: bool) -> None:
+        """PageOut or PageIn."""
+        nbytes = self.graph.tensors[tensor].nbytes
+        if self.graph.tensors[tensor].kind in PERSISTENT:
+            raise InputError(f"schedule: action {event} pages {tensor}: weights and state stay in memory on this board")
+        if outward:
+            if tensor not in self.blocks:
+                self.blocks[tensor] = self.page_blocks
+                self.page_blocks += -(-nbytes // BLOCK_BYTES)
+            source = self.buffer(tensor, event)
+            self.wait(tensor, event)
+        else:
+            if tensor not in self.blocks:
+                raise InputError(f"schedule: action {event} pages in {tensor}, which was never paged out")
+            source = self.live[tensor] = self.new(tensor, nbytes, event)
+        bounce = source
+        if nbytes % BLOCK_BYTES:
+            bounce = self.new(f"{tensor} bounce", BLOCK_BYTES, event, event + 1)
+        block = self.blocks[tensor]
+        dims = (block & 0xFFFF, block >> 16, nbytes & 0xFFFF, nbytes >> 16)
+        opcode = plan_format.PAGE_OUT if outward else plan_format.PAGE_IN
+        index = self.tensor_index[tensor]
+        self.drafts.append(_Draft(opcode, plan_format.PHASES["paging"], index, [source, bounce], dims, event))
+        if self.overlap:
+            self.in_flight.add(tensor)
+
+    def wait(self, tensor: str, event: int) -> None:
+        """A record that waits for a transfer of `tensor`, when one may be under way."""
+        if tensor in self.in_flight:
+            self.in_flight.discard(tensor)
+            phase, index = plan_format.PHASES["paging"], self.tensor_index[tensor]
+            self.drafts.append(_Draft(plan_format.WAIT, phase, index, [], (), event))
+
+    def free(self, tensor: str, event: int) -> None:
+        """The end of a tensor's buffer; the metric stays, since the loop reads it after the step."""
+        self.wait(tensor, event)
+        if self.graph.tensors[tensor].kind != "metric":
+            self.buffer(tensor, event).end = event
+            del self.live[tensor]
+
+
+def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
+    """All buffers and draft records of a schedule."""
+    state = Lowering(graph, overlap)
+    state.tensor_index = {name: i for i, name in enumerate(graph.tensors)}
+    state.node_index = {node.name: i for i, node in enumerate(graph.nodes)}
+    nodes = {node.name: node for node in graph.nodes}
+    for tensor in graph.persistent:
+        state.live[tensor.name] = state.new(tensor.name, tensor.nbytes, 0)
+    for event, action in enumerate(schedule.actions):
+        kind = type(action).__name__
+        if kind in ("Compute", "Recompute", "Update"):
+            state.node(nodes[action.node], event)
+        elif kind == "Free":
+            state.free(action.tensor, event)
+        else:
+            state.transfer(action.tensor, event, kind == "PageOut")
+    for tensor in list(state.in_flight):
+        state.wait(tensor, len(schedule.actions))
+    for buffer in state.buffers:
+        buffer.end = len(schedule.actions) + 1 if buffer.end is None else buffer.end
+    return state
+
+
+def _mark_training_only(state: Lowering) -> None:
+    """Page-outs of the forward phase whose page comes back only after the loss need not run to evaluate a batch."""
+    wanted = set()
+    for draft in reversed(state.drafts[: state.loss_end]):
+        if draft.opcode == plan_format.PAGE_IN:
+            wanted.add(draft.index)
+        elif draft.opcode in (plan_format.PAGE_OUT, plan_format.WAIT) and draft.index not in wanted:
+            draft.phase |= plan_format.TRAINING_ONLY
+
+
+def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, overlap: bool = False) -> Plan:
+    """The plan of a legal schedule on board `target`.
+
+    `peak_bytes` is the arena's whole extent: weights, state, activations, workspace and buffers. Raises InputError when the schedule
+    does not fit the graph. The caller compares the extent with the budget: placement may cost bytes over the live peak.
+    """
+    state = _walk(graph, schedule, overlap)
+    intervals = [Interval(b.name, b.nbytes, b.start, b.end or 0) for b in state.buffers]
+    placement = place(intervals, alignment=ALIGNMENT)
+    for buffer, offset in zip(state.buffers, placement.offsets, strict=True):
+        buffer.offset = offset
+    _mark_training_only(state)
+    records = tuple(
+        Record(d.opcode, d.phase, d.index, tuple(b.offset if b else ABSENT for b in d.buffers), d.dims)
+        for d in state.drafts
+    )
+    weights = {b.name: b for b in state.buffers[: len(graph.persistent)]}
+    persistents = tuple(
+        Persistent(state.tensor_index[t.name], weights[t.name].offset, t.nbytes) for t in graph.persistent
+    )
+    peak = max(b.offset + b.nbytes for b in state.buffers)
+    arena_bytes = -(-peak // ALIGNMENT) * ALIGNMENT
+    return Plan(
+        graph_id(graph), plan_format.board_id(target), arena_bytes, peak, budget_bytes, state.page_blocks, graph.batch,
+        state.loss_end, records, persistents,
+    )

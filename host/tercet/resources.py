@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files are that go onto a board: beside the package in a wheel, in the checkout for developers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tercet.errors import SetupError
+
+_PACKAGED = Path(__file__).parent / "_board"
+CHECKOUT = Path(__file__).parents[2]
+
+
+def _find(packaged: str, built: str, what: str, mend: str) -> Path:
+    for path in (_PACKAGED / packaged, CHECKOUT / built):
+        if path.exists():
+            return path
+    raise SetupError(f"{what} is not here", hint=mend)
+
+
+def device_library() -> Path:
+    """The folder of the MicroPython package `tercet_device`."""
+    return _find("tercet_device", "device_lib/tercet_device", "the device library", "install the tercet wheel again")
+
+
+def kernels(architecture: str) -> Path:
+    """The native module for an architecture: x64, armv6m, armv7m or armv7emsp."""
+    name = f"{architecture}/tercet_kernels.mpy"
+    return _find(f"natmod/{name}", f"build/firmware/natmod/{name}", f"the kernel module for {architecture}", "make kernels")
+
+
+def firmware(target: str) -> Path:
+    """The firmware image (Intel HEX) for a target."""
+    folder = {"nrf52840dk": "nrf52840"}.get(target, target)
+    return _find(
+        f"firmware/{target}.hex", f"build/firmware/{folder}/firmware.hex", f"the firmware for {target}",
+        "make firmware, or give --image FILE",
+    )
