@@ -13,8 +13,8 @@ def emit(event, **fields):
 class Markers:
     """Eight marker lines as one run of a port's bits, written by set and clear registers.
 
-    D0 is high while a region (a step) runs, D1..D3 hold the phase code. `registers` is [direction set, set, clear, first bit], or
-    None where a port has no such registers: then nothing is marked.
+    D0 is high while a region (a step) runs, D1..D3 hold the phase code. `registers` is [direction set, set, clear,
+    first bit], or None where a port has no such registers: then nothing is marked.
     """
 
     def __init__(self, registers=None):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights and optimizer state on the board: `"TWTS" | graph identity, 8 bytes | u32 bytes | tensors in the plan's order | CRC-32`."""
+"""Weights and optimizer state on the board.
+
+    "TWTS" | graph identity, 8 bytes | u32 bytes | tensors in the plan's order | CRC-32
+"""
 
 import hashlib
 import struct
@@ -10,7 +13,7 @@ _HEADER_BYTES = 16
 
 
 def load(path, plan, arena, kernels):
-    """Reads a weights file into the arena. Raises DeviceError("weights") when it is of another model, truncated or damaged."""
+    """Reads a weights file into the arena; DeviceError("weights") when it is of another model, truncated or damaged."""
     try:
         stream = open(path, "rb")
     except OSError:

@@ -3,10 +3,10 @@
 
     header | records | operands | dims | persistent table | CRC-32 of everything before it
 
-All integers are little-endian. A record has 8 bytes: opcode, phase code (bit 7: a repeated execution, bit 6: not needed to evaluate),
-index of its node (or paged tensor), index of its first operand, index of its first dimension. Operands are arena offsets in units of
-16 bytes, in the kernel table's order, followed by the workspace's offset where the node has one. Equal runs of operands or dimensions
-are stored once.
+All integers are little-endian. A record has 8 bytes: opcode, phase code (bit 7: a repeated execution, bit 6: not needed
+to evaluate), index of its node (or paged tensor), index of its first operand, index of its first dimension. Operands
+are arena offsets in units of 16 bytes, in the kernel table's order, followed by the workspace's offset where the node has
+one. Equal runs of operands or dimensions are stored once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ABSENT = 0xFFFF * ALIGNMENT
 
 @dataclass(frozen=True)
 class Record:
-    """One step of the device. `index` is the node's (or, for a transfer, the paged tensor's) index; offsets in bytes."""
+    """One step of the device. `index` is that of the node or, for a transfer, of the tensor; offsets in bytes."""
 
     opcode: int
     phase: int
@@ -151,7 +151,7 @@ def decode(data: bytes, counts: dict[int, tuple[int, int]]) -> Plan:
     dims = struct.unpack_from(f"<{n_dims}H", data, at + 2 * n_operands)
     at += 2 * (n_operands + n_dims)
     table = [PERSISTENT.unpack_from(data, at + i * PERSISTENT.size) for i in range(n_persistents)]
-    records = []
+    records: list[Record] = []
     for opcode, phase, index, first, first_dim in raw:
         if opcode not in counts:
             raise ArtifactError(f"plan: record {len(records)}: unknown opcode {opcode}")
@@ -159,7 +159,10 @@ def decode(data: bytes, counts: dict[int, tuple[int, int]]) -> Plan:
         if first + n > n_operands or first_dim + d > n_dims:
             raise ArtifactError(f"plan: record {len(records)}: operand index out of range")
         records.append(
-            Record(opcode, phase, index, tuple(v * ALIGNMENT for v in operands[first : first + n]), dims[first_dim : first_dim + d])
+            Record(
+                opcode, phase, index, tuple(v * ALIGNMENT for v in operands[first : first + n]),
+                dims[first_dim : first_dim + d],
+            )
         )
     persistents = tuple(Persistent(i, offset * ALIGNMENT, nbytes) for i, offset, nbytes in table)
     return Plan(graph_id, board, arena, peak, budget, blocks, batch, loss_end, tuple(records), persistents, flags)
@@ -169,7 +172,7 @@ def constants() -> dict[str, int]:
     """The names and numbers that the device and the kernels need."""
     return {
         "VERSION": VERSION, "ALIGNMENT": ALIGNMENT, "BLOCK_BYTES": BLOCK_BYTES, "HEADER_BYTES": HEADER.size,
-        "RECORD_BYTES": RECORD.size, "PERSISTENT_BYTES": PERSISTENT.size, "PAGE_OUT": PAGE_OUT, "PAGE_IN": PAGE_IN, "WAIT": WAIT,
-        "REPEATED": REPEATED, "TRAINING_ONLY": TRAINING_ONLY, "FLAG_ENCRYPTED": FLAG_ENCRYPTED, "ABSENT": ABSENT,
-        **{f"PHASE_{name.upper()}": code for name, code in PHASES.items()},
+        "RECORD_BYTES": RECORD.size, "PERSISTENT_BYTES": PERSISTENT.size, "PAGE_OUT": PAGE_OUT, "PAGE_IN":
+        PAGE_IN, "WAIT": WAIT, "REPEATED": REPEATED, "TRAINING_ONLY": TRAINING_ONLY, "FLAG_ENCRYPTED":
+        FLAG_ENCRYPTED, "ABSENT": ABSENT, **{f"PHASE_{name.upper()}": code for name, code in PHASES.items()},
     }

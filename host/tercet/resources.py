@@ -26,7 +26,8 @@ def device_library() -> Path:
 def kernels(architecture: str) -> Path:
     """The native module for an architecture: x64, armv6m, armv7m or armv7emsp."""
     name = f"{architecture}/tercet_kernels.mpy"
-    return _find(f"natmod/{name}", f"build/firmware/natmod/{name}", f"the kernel module for {architecture}", "make kernels")
+    built = f"build/firmware/natmod/{name}"
+    return _find(f"natmod/{name}", built, f"the kernel module for {architecture}", "make kernels")
 
 
 def firmware(target: str) -> Path:

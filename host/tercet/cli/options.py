@@ -14,7 +14,7 @@ from tercet.units import parse_bytes
 
 
 class Size(click.ParamType):
-    """Bytes: `96k`, `98304`; with `fraction=True` also `50%` as a float below or at 1 of something that the verb names."""
+    """Bytes: `96k`, `98304`; with `fraction=True` also `50%`, as a float, of something that the verb names."""
 
     name = "bytes"
 
@@ -34,8 +34,10 @@ class Size(click.ParamType):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else.")
-board_option = click.option("--board", "board_name", metavar="NAME", help="An attached or running board (default: the virtual one).")
-bench_option = click.option("--bench", "bench_file", type=click.Path(exists=True, dir_okay=False), help="A bench file (TOML).")
+board_option = click.option(
+    "--board", "board_name", metavar="NAME", help="An attached or running board (default: the virtual one).")
+bench_option = click.option(
+    "--bench", "bench_file", type=click.Path(exists=True, dir_okay=False), help="A bench file (TOML).")
 out_option = click.option("-o", "--out", type=click.Path(), help="Where to write the result.")
 
 

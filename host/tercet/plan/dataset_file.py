@@ -11,13 +11,14 @@ import numpy as np
 from tercet.errors import InputError
 
 HEADER = struct.Struct("<4sIIIIIIff")
-# Marsaglia's multiply-with-carry: a * 2^16 - 1 and a * 2^15 - 1 are prime, states stay below 2^30 (MicroPython's small integers).
+# Marsaglia's multiply-with-carry: a * 2^16 - 1 and a * 2^15 - 1 are prime, states stay below 2^30 (MicroPython's
+# small integers).
 MULTIPLIER = 16380
 
 
 @dataclass(frozen=True)
 class PackedData:
-    """Samples in the order training, held-out. `rows` [count, features] u8 or f32; the board sees `rows * scale + offset`."""
+    """Samples, those for training first. `rows` [count, features] u8 or f32; the board sees `rows * scale + offset`."""
 
     rows: np.ndarray
     labels: np.ndarray
@@ -48,25 +49,26 @@ def encode(data: PackedData) -> bytes:
     if data.classes:
         wrong = np.flatnonzero((labels < 0) | (labels >= data.classes))
         if wrong.size:
-            raise InputError(f"data: sample {wrong[0]} has label {labels[wrong[0]]}, the model has {data.classes} classes")
+            first = wrong[0]
+            raise InputError(f"data: sample {first} has label {labels[first]}, the model has {data.classes} classes")
         labels = labels.astype(np.uint16).reshape(len(labels), 1)
     else:
         labels = labels.astype(np.float32).reshape(len(labels), -1)
     head = HEADER.pack(
-        b"TDS1", len(data.rows), data.training, data.rows.shape[1], data.rows.itemsize, labels.shape[1] * labels.itemsize,
-        data.classes, data.scale, data.offset,
+        b"TDS1", len(data.rows), data.training, data.rows.shape[1], data.rows.itemsize,
+        labels.shape[1] * labels.itemsize, data.classes, data.scale, data.offset,
     )
     return head + np.ascontiguousarray(data.rows).tobytes() + labels.tobytes()
 
 
 def shuffled(order: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
     """A new order of the training samples and the generator's next state; the board computes the same."""
-    order, state = list(order), seed
-    for i in range(len(order) - 1, 0, -1):
+    indices, state = list(order), seed
+    for i in range(len(indices) - 1, 0, -1):
         state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
         j = state % (i + 1)
-        order[i], order[j] = order[j], order[i]
-    return np.array(order), state
+        indices[i], indices[j] = indices[j], indices[i]
+    return np.array(indices), state
 
 
 def batches(training: int, batch: int, seed: int, steps: int) -> list[np.ndarray]:

@@ -179,8 +179,9 @@ def _mark_training_only(state: Lowering) -> None:
 def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, overlap: bool = False) -> Plan:
     """The plan of a legal schedule on board `target`.
 
-    `peak_bytes` is the arena's whole extent: weights, state, activations, workspace and buffers. Raises InputError when the schedule
-    does not fit the graph. The caller compares the extent with the budget: placement may cost bytes over the live peak.
+    `peak_bytes` is the arena's whole extent: weights, state, activations, workspace and buffers. Raises
+    InputError when the schedule does not fit the graph. The caller compares the extent with the budget: placement
+    may cost bytes over the live peak.
     """
     state = _walk(graph, schedule, overlap)
     intervals = [Interval(b.name, b.nbytes, b.start, b.end or 0) for b in state.buffers]

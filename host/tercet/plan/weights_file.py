@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights and optimizer state as they travel to the board and back: `TWTS | graph identity | bytes | tensors | CRC-32`."""
+"""Weights and optimizer state as they travel: `TWTS | graph identity | bytes | tensors | CRC-32`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = struct.Struct("<4s8sI")
 
 
 def encode(graph: Graph, graph_id: bytes, values: dict[str, np.ndarray]) -> bytes:
-    """The file's bytes; state tensors that `values` lacks start at zero. Raises InputError on a missing or misshapen weight."""
+    """The file's bytes; state that `values` lacks starts at zero. InputError on a missing or misshapen weight."""
     body = b""
     for tensor in graph.persistent:
         value = values.get(tensor.name)
