@@ -16,6 +16,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+# The device keeps the float settings of a step in one vector; a kernel finds each of its `hyper` names at this index.
+HYPER = (
+    "rate", "momentum", "decay", "beta1", "beta2", "epsilon", "correction1", "correction2", "clip", "seed", "step",
+)  # fmt: skip
 ACTIVATIONS = {"none": 0, "relu": 1, "tanh": 2, "sigmoid": 3, "relu6": 4}
 
 
