@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Executes the records of a plan as far as they are kernels. The bytes are those of host/tercet/plan_format.py. */
+#include "tk_opcodes.h"
+#include "tk.h"
+
+enum { MAX_TENSORS = 10, MAX_DIMS = 16, ABSENT = 0xFFFF };
+
+static uint32_t u16_at(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
+
+static void mark_phase(const tk_plan_t *plan, uint32_t phase) {
+    if (plan->gpio_set) {
+        *plan->gpio_clear = 7u << plan->gpio_shift;
+        *plan->gpio_set = (phase & 7) << plan->gpio_shift;
+    }
+}
+
+/* 0, or -1 when the record points outside its pools or the arena */
+static int execute(const tk_plan_t *plan, const uint8_t *record) {
+    void *tensors[MAX_TENSORS];
+    int32_t dims[MAX_DIMS];
+    uint32_t shape = tk_shapes[record[0]], first = u16_at(record + 4), first_dim = u16_at(record + 6);
+    uint32_t n = shape >> 4, d = shape & 15;
+    if (first + n > plan->operand_count || first_dim + d > plan->dim_count) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t unit = u16_at(plan->operands + 2 * (first + i));
+        if (unit != ABSENT && unit * TK_ALIGNMENT >= plan->arena_bytes) {
+            return -1;
+        }
+        tensors[i] = unit == ABSENT ? NULL : plan->arena + unit * TK_ALIGNMENT;
+    }
+    for (uint32_t i = 0; i < d; i++) {
+        dims[i] = (int32_t)u16_at(plan->dims + 2 * (first_dim + i));
+    }
+    return tk_exec(record[0], tensors, dims, plan->hyper);
+}
+
+int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
+    for (; pc < end; pc++) {
+        const uint8_t *record = plan->records + pc * TK_RECORD_BYTES;
+        if (record[0] < TK_FIRST_KERNEL || record[0] >= TK_PAGE_OUT) {
+            return (int32_t)pc;
+        }
+        mark_phase(plan, record[1]);
+        if (record[0] >= sizeof tk_shapes || execute(plan, record) != 0) {
+            return -(int32_t)pc - 1;
+        }
+    }
+    return (int32_t)pc;
+}
