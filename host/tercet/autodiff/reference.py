@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The NumPy reference: executes a training graph in node order or by any legal schedule, with real freeing and overwriting."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tercet.autodiff.graph import PERSISTENT, Graph, Node
+from tercet.autodiff.kernels import KERNELS
+from tercet.autodiff.optimizers import hyper as hyper_at
+from tercet.errors import InputError
+
+__all__ = ["KERNELS", "IllegalSchedule", "Reference", "train"]
+_DTYPES = {"u8": np.uint8, "u16": np.uint16, "i32": np.int32}
+
+
+class IllegalSchedule(InputError):
+    """An action that cannot be carried out: it reads what is not there, or would compute something else."""
+
+
+class Reference:
+    """A training run in NumPy.
+
+    `weights` maps parameter names to arrays (optimizer state may be among them; it starts at zero otherwise). `dtype` is f32,
+    or f64 for gradient checks.
+    """
+
+    def __init__(self, graph: Graph, weights: dict[str, np.ndarray], *, dtype: Any = np.float32) -> None:
+        self.graph = graph
+        self.real = dtype
+        self.nodes = {node.name: node for node in graph.nodes}
+        self.step_number = 0
+        self.buffers: dict[str, np.ndarray] = {}
+        self.pages: dict[str, np.ndarray] = {}
+        for tensor in graph.persistent:
+            if tensor.name not in weights and tensor.kind == "weight":
+                raise InputError(f"no weights are given for {tensor.name}")
+            first = weights.get(tensor.name, np.zeros(tensor.shape))
+            self.buffers[tensor.name] = np.array(first, dtype).reshape(tensor.shape)
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Copies of weights and state by name, wherever they are (in memory or paged out)."""
+        names = [tensor.name for tensor in self.graph.persistent]
+        return {name: self.buffers.get(name, self.pages.get(name, np.empty(0))).copy() for name in names}
+
+    def step(
+        self,
+        x: np.ndarray,
+        target: np.ndarray,
+        *,
+        actions: Sequence[Any] | None = None,
+        hyper: dict[str, float] | None = None,
+    ) -> np.ndarray:
+        """The metric (summed loss, number correct) of one step on x [batch, ...] and its labels or targets.
+
+        `actions` is a schedule of Compute, Recompute, PageOut, PageIn, Free and Update; node order otherwise. Raises
+        IllegalSchedule when an action reads a tensor that is not in memory or would give another result than the first time.
+        """
+        self._check_data(x, target)
+        run = _Step(self, x, target, hyper or hyper_at(self.graph.optimizer, self.step_number))
+        if actions is None:
+            for node in self.graph.nodes:
+                run.compute(node, first=True)
+        else:
+            for position, action in enumerate(actions):
+                run.act(position, action)
+            run.check_complete()
+        metric = next(t.name for t in reversed(self.graph.tensors.values()) if t.kind == "metric")
+        found = self.buffers.get(metric, self.pages.get(metric))
+        if found is None:
+            raise IllegalSchedule(f"the schedule ends without the metric {metric}")
+        result = np.array(found)
+        self._end()
+        return result
+
+    def _end(self) -> None:
+        for name in [name for name in self.buffers if self.graph.tensors[name].kind not in PERSISTENT]:
+            del self.buffers[name]
+        for name in [name for name in self.pages if self.graph.tensors[name].kind not in PERSISTENT]:
+            del self.pages[name]
+        self.step_number += 1
+
+    def _check_data(self, x: np.ndarray, target: np.ndarray) -> None:
+        if len(x) != self.graph.batch or len(target) != self.graph.batch:
+            raise InputError(f"{len(x)} inputs and {len(target)} labels given, the graph's batch is {self.graph.batch}")
+        for node in self.graph.nodes:
+            if node.op.startswith(("read_input", "read_tokens")) and x[0].size != node.dims[1]:
+                raise InputError(f"a sample has {x[0].size} numbers, the network reads {node.dims[1]}")
+            if node.op == "softmax_cross_entropy" and (np.min(target) < 0 or np.max(target) >= node.dims[1]):
+                raise InputError(f"a label is outside 0..{node.dims[1] - 1}")
+
+
+class _Step:
+    """The execution of one step on the buffers of a reference."""
+
+    def __init__(self, owner: Reference, x: np.ndarray, target: np.ndarray, hyper: dict[str, float]) -> None:
+        self.owner = owner
+        self.graph = owner.graph
+        self.buffers = owner.buffers
+        self.data = {"input": x, "label": target}
+        self.hyper = hyper
+        self.versions: Counter[str] = Counter()
+        self.read_versions: dict[str, dict[str, int]] = {}
+
+    def act(self, position: int, action: Any) -> None:
+        """Carries out one action of a schedule."""
+        kind = type(action).__name__
+        where = f"action {position} ({action})"
+        try:
+            if kind in ("Compute", "Recompute", "Update"):
+                self.compute(self.owner.nodes[action.node], first=kind != "Recompute")
+            elif kind == "PageOut":
+                self.owner.pages[action.tensor] = self._resident(action.tensor).copy()
+            elif kind == "PageIn":
+                self._page_in(action.tensor)
+            elif kind == "Free":
+                self._free(action.tensor)
+            else:
+                raise IllegalSchedule(f"unknown action {kind}")
+        except KeyError as error:
+            raise IllegalSchedule(f"{where}: no such node: {error}") from error
+        except IllegalSchedule as error:
+            raise IllegalSchedule(f"{where}: {error.message}") from error
+
+    def compute(self, node: Node, *, first: bool) -> None:
+        """Runs a node; a repetition must read the same versions of the weights as the first run."""
+        self._check_repeat(node, first)
+        arrays = {name: self._resident(name) for name in (*node.inputs, *node.mutates)}
+        taken = {output: name for output, name in node.inplace}
+        for output in node.outputs:
+            if output in taken:
+                arrays[output] = self.buffers.pop(taken[output]).reshape(self.graph.tensors[output].shape)
+            elif output in self.buffers and first:
+                raise IllegalSchedule(f"{output} is in memory already")
+            else:
+                arrays[output] = self.buffers.get(output, self._empty(output))
+            self.buffers[output] = arrays[output]
+        if node.op.startswith("read_"):
+            self._read(node, arrays[node.outputs[0]])
+        else:
+            KERNELS[node.op]({role: arrays[name] for role, name in node.operands.items()}, node.dims, self.hyper)
+        self.versions.update(node.mutates)
+
+    def check_complete(self) -> None:
+        """Raises IllegalSchedule unless every node that changes weights has run."""
+        missing = [n.name for n in self.graph.nodes if n.mutates and n.name not in self.read_versions]
+        if missing:
+            raise IllegalSchedule(f"the schedule leaves out the update {missing[0]}")
+
+    def _check_repeat(self, node: Node, first: bool) -> None:
+        versions = {name: self.versions[name] for name in node.inputs if self.graph.tensors[name].kind in PERSISTENT}
+        known = self.read_versions.get(node.name)
+        if known is not None and (first or not node.pure):
+            raise IllegalSchedule(f"{node.name} is computed twice, not recomputed" if node.pure else f"{node.name} must run once")
+        if known is None and not first:
+            raise IllegalSchedule(f"{node.name} is recomputed before it was computed")
+        if known not in (None, versions):
+            raise IllegalSchedule(f"{node.name} is recomputed after its weights were updated")
+        self.read_versions[node.name] = versions
+
+    def _read(self, node: Node, out: np.ndarray) -> None:
+        source = self.data[self.graph.tensors[node.outputs[0]].kind]
+        first = node.dims[2] if node.op.endswith("_rows") else 0
+        out[...] = np.asarray(source)[first : first + len(out)].reshape(out.shape)
+
+    def _resident(self, name: str) -> np.ndarray:
+        if name not in self.buffers:
+            raise IllegalSchedule(f"{name} is not in memory")
+        return self.buffers[name]
+
+    def _empty(self, name: str) -> np.ndarray:
+        tensor = self.graph.tensors[name]
+        if tensor.dtype == "f32":
+            return np.full(tensor.shape, np.nan, self.owner.real)
+        return np.full(tensor.shape, np.iinfo(_DTYPES[tensor.dtype]).max, _DTYPES[tensor.dtype])
+
+    def _page_in(self, name: str) -> None:
+        if name not in self.owner.pages:
+            raise IllegalSchedule(f"{name} was never paged out")
+        if name in self.buffers:
+            raise IllegalSchedule(f"{name} is in memory already")
+        self.buffers[name] = self.owner.pages[name].copy()
+
+    def _free(self, name: str) -> None:
+        array = self._resident(name)
+        if self.graph.tensors[name].kind in PERSISTENT:
+            page = self.owner.pages.get(name)
+            if page is None or not np.array_equal(page, array):
+                raise IllegalSchedule(f"{name} would be lost: its page is missing or old")
+        # whoever still holds the array sees that it is gone
+        array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max)
+        del self.buffers[name]
+
+
+def train(
+    graph: Graph,
+    weights: dict[str, np.ndarray],
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    *,
+    actions: Sequence[Any] | None = None,
+) -> tuple[dict[str, np.ndarray], list[float]]:
+    """(weights and state, mean loss of each step) after a step on each of `batches`, by the schedule `actions` if given."""
+    run = Reference(graph, weights)
+    losses = [float(run.step(x, target, actions=actions)[0]) / graph.batch for x, target in batches]
+    return run.weights, losses
