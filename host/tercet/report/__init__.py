@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""From the artefacts of a run to one self-contained HTML page."""

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` set everything up first; what is already there is not built again.
+PYTHON := .venv/bin/python
+BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress
+.PHONY: help demo test lint setup firmware kernels hil generate board-suite fault-test clean $(BENCHES)
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | column -t -s '  '
+
+demo: setup ## train a network on the virtual board and show what it took
+	@.venv/bin/tercet demo --out demo
+
+test: setup ## run the whole test suite
+	@$(PYTHON) -m pytest
+
+lint: setup ## ruff and mypy
+	@.venv/bin/ruff check . && .venv/bin/mypy
+
+setup:
+	@scripts/setup-apt.sh && scripts/setup-python.sh && $(MAKE) --no-print-directory firmware kernels
+
+firmware: ## MicroPython for the nRF52840 and for this machine
+	@$(MAKE) --no-print-directory -C firmware unix nrf52840
+
+kernels: ## the native kernels for every architecture
+	@$(MAKE) --no-print-directory -C firmware kernels
+
+hil: setup ## the hardware tests; BENCH=bench.toml for a real bench
+	@.venv/bin/tercet hil $(if $(BENCH),--bench $(BENCH))
+
+generate: ## the device's constants from the host's tables
+	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
+	@$(PYTHON) firmware/kernels/generate_opcodes.py
+
+$(BENCHES): setup ## a table, and the same under build/bench
+	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%)
+
+clean: ## everything that was built or installed here
+	@rm -rf build demo .venv

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stage verbs do: read artefacts, call a stage, write its artefact, say what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tercet import artifacts, plan_format
+from tercet.autodiff import graph as graphs
+from tercet.autodiff.training import training_graph
+from tercet.errors import InfeasibleError
+from tercet.model import graph as models
+from tercet.model import zoo
+from tercet.plan import dump, lower
+from tercet.solve import schedule as schedules
+from tercet.units import format_bytes
+
+
+def read_model(source: str, seed: int | None = None) -> tuple[models.Model, dict[str, Any]]:
+    """Model and weights from an ONNX file, a model.json or a name of the zoo."""
+    if source.endswith(".onnx"):
+        from tercet.model import load
+
+        model, weights = load.load_onnx(source)
+    elif source.endswith(".json"):
+        model, weights = models.load(source)
+    else:
+        model = zoo.build(source)
+        weights = models.initialise(model, 0 if seed is None else seed)
+    return model, weights if seed is None else models.initialise(model, seed)
+
+
+def import_model(source: str, seed: int | None, last: int | None, freeze: tuple[str, ...], out: Path) -> dict[str, Any]:
+    """Writes model.json; returns its size in numbers."""
+    model, weights = read_model(source, seed)
+    if last is not None or freeze:
+        model = model.frozen(last=last, patterns=freeze)
+    models.save(model, weights, out)
+    trained = sum(p.count for p in model.parameters.values() if p.trainable)
+    return {"model": str(out), "name": model.name, "layers": len(model.layers), "parameters": model.parameter_count,
+            "trained": trained}  # fmt: skip
+
+
+def optimizer_settings(name: str, rate: float | None) -> dict[str, Any]:
+    """The optimizer as the training graph wants it."""
+    return {"name": name} if rate is None else {"name": name, "rate": rate}
+
+
+def build_graph(
+    model_file: Path, out: Path, *, batch: int, loss: str, optimizer: str, rate: float | None, micro_batches: int
+) -> dict[str, Any]:
+    """Writes graph.json; returns its size in numbers."""
+    model, _ = models.load(model_file)
+    graph = training_graph(
+        model, batch, loss, optimizer_settings(optimizer, rate), micro_batches=micro_batches,
+        inputs={model_file.name: artifacts.sha256_file(model_file)},
+    )  # fmt: skip
+    graphs.save(graph, out)
+    persistent = sum(tensor.nbytes for tensor in graph.persistent)
+    return {"graph": str(out), "nodes": len(graph.nodes), "tensors": len(graph.tensors),
+            "macs": sum(node.macs for node in graph.nodes), "persistent_bytes": persistent}  # fmt: skip
+
+
+def write_plan(
+    graph_file: Path, schedule_file: Path, target: str, ram: int | None, overlap: bool, out: Path
+) -> dict[str, Any]:
+    """Writes plan.bin and plan.txt; raises InfeasibleError when the arena exceeds `ram`."""
+    graph = graphs.load(graph_file)
+    schedule = schedules.load(schedule_file)
+    budget = ram or int(schedule.meta.get("ram_budget_bytes") or 0)
+    plan = lower.lower(graph, schedule, target=target, budget_bytes=budget, overlap=overlap)
+    if budget and plan.peak_bytes > budget:
+        raise InfeasibleError(
+            f"the arena takes {plan.peak_bytes} bytes, the budget is {budget}: placement costs bytes over the live peak",
+            hint=f"solve again with --ram {2 * budget - plan.peak_bytes}", smallest={"ram_bytes": plan.peak_bytes},
+        )  # fmt: skip
+    data = plan_format.encode(plan)
+    artifacts.write_bytes(out, data)
+    artifacts.write_bytes(out.with_suffix(".txt"), dump.text(graph, plan).encode())
+    return {"plan": str(out), "bytes": len(data), "records": len(plan.records), "arena_bytes": plan.arena_bytes,
+            "peak_bytes": plan.peak_bytes, "peak": format_bytes(plan.peak_bytes),
+            "page_blocks": plan.page_blocks}  # fmt: skip

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training job: the settings and files that the board's loop needs, made from artefacts without touching a board."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tercet import plan_format
+from tercet.autodiff.graph import Graph
+from tercet.autodiff.optimizers import hyper
+from tercet.errors import InputError
+from tercet.kernel_table import HYPER
+from tercet.plan import dataset_file, weights_file
+from tercet.plan.dataset_file import PackedData
+from tercet.plan_format import Plan
+from tercet.targets import Target
+
+FOLDER = "/tercet"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user chooses about a run. `seed` orders the samples; the first `metered_steps` show their phases on the markers."""
+
+    steps: int
+    seed: int = 1
+    metered_steps: int = 0
+    report_every: int = 10
+    evaluate: bool = True
+    baseline_ms: int = 50
+    page_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files that go to the board by their path there, and the job's own settings."""
+
+    files: dict[str, bytes]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Where the job's description lies on the board."""
+        return f"{FOLDER}/job.json"
+
+
+def make_job(
+    graph: Graph, plan: Plan, weights: dict[str, np.ndarray], data: PackedData, target: Target, settings: Settings
+) -> Job:
+    """The job that trains `graph` by `plan` on a board of kind `target`.
+
+    Raises InputError when data and graph do not fit together.
+    """
+    _check_data(graph, data)
+    vector = hyper(graph.optimizer, 0, settings.steps)
+    description = {
+        "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin", "data": f"{FOLDER}/data.tds",
+        "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
+        "hyper": [vector.get(name, 0.0) for name in HYPER], "markers": target.markers.get("registers"),
+        "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,
+        "metered_steps": settings.metered_steps, "report_every": settings.report_every,
+        "baseline_ms": settings.baseline_ms, "evaluate": settings.evaluate,
+    }  # fmt: skip
+    files = {
+        f"{FOLDER}/plan.bin": plan_format.encode(plan),
+        f"{FOLDER}/weights.bin": weights_file.encode(graph, plan.graph_id, weights),
+        f"{FOLDER}/data.tds": dataset_file.encode(data),
+        f"{FOLDER}/job.json": json.dumps(description).encode(),
+    }
+    return Job(files, description)
+
+
+def _store(plan: Plan, target: Target, settings: Settings) -> dict[str, Any] | None:
+    """Where pages go: the target's card unless a file was asked for."""
+    if settings.page_file:
+        return {"kind": "file", "path": settings.page_file}
+    return {"kind": "card", **target.card} if plan.page_blocks and target.card else None
+
+
+def _check_data(graph: Graph, data: PackedData) -> None:
+    """Raises InputError unless the rows have the features that the graph reads."""
+    features = next((n.dims[1] for n in graph.nodes if n.op.startswith(("read_input", "read_tokens"))), None)
+    if features != data.rows.shape[1]:
+        raise InputError(f"data: {data.rows.shape[1]} features a sample, the model {graph.name} reads {features}")
+    if data.training < graph.batch:
+        raise InputError(f"data: {data.training} training samples do not fill one batch of {graph.batch}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packed data set, the order of samples and the weights file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tercet.autodiff.training import training_graph
+from tercet.errors import ArtifactError, InputError
+from tercet.model import graph as models
+from tercet.model.builder import mlp
+from tercet.plan import dataset_file, weights_file
+from tercet.plan.dataset_file import PackedData, batches, encode, shuffled
+
+
+def packed(**changes: object) -> PackedData:
+    fields = {
+        "rows": np.arange(12, dtype=np.uint8).reshape(4, 3), "labels": np.array([0, 1, 2, 1]), "training": 3, "classes": 3,
+        "scale": 0.5,
+    }  # fmt: skip
+    return PackedData(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_the_packed_file_holds_header_rows_and_labels() -> None:
+    raw = encode(packed())
+    assert raw[:4] == b"TDS1"
+    assert len(raw) == dataset_file.HEADER.size + 12 + 4 * 2
+    assert raw[-8:] == np.array([0, 1, 2, 1], np.uint16).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": np.array([0, 1, 3, 1])}, "sample 2 has label 3"),
+        ({"labels": np.array([0, 1])}, "do not belong together"),
+        ({"rows": np.full((4, 3), np.nan, np.float32)}, "NaN"),
+        ({"rows": np.zeros((4, 3), np.int64)}, "int64"),
+        ({"training": 5}, "do not belong together"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        encode(packed(**changes))
+
+
+def test_a_batch_is_scaled_as_the_board_scales_it() -> None:
+    inputs, labels = packed().batch(np.array([2, 0]))
+    assert inputs.dtype == np.float32
+    assert inputs.tolist() == [[3.0, 3.5, 4.0], [0.0, 0.5, 1.0]]
+    assert labels.tolist() == [2, 0]
+
+
+def test_shuffling_permutes_and_repeats_for_a_seed() -> None:
+    order, state = shuffled(np.arange(50), 7)
+    assert sorted(order) == list(range(50))
+    assert order.tolist() != list(range(50))
+    again, other = shuffled(np.arange(50), 7)
+    assert (order == again).all() and state == other < 2**30
+
+
+def test_an_epoch_visits_each_sample_at_most_once() -> None:
+    epoch = np.concatenate(batches(50, 16, 1, 3))
+    assert len(set(epoch.tolist())) == 48
+
+
+def test_weights_survive_the_way_to_the_board_and_back() -> None:
+    model = mlp("m", [3, 5, 2])
+    graph = training_graph(model, 4, optimizer={"name": "momentum"})
+    weights = models.initialise(model, 1)
+    raw = weights_file.encode(graph, b"12345678", weights)
+    back = weights_file.decode(raw, graph, b"12345678")
+    for name, value in weights.items():
+        assert (back[name] == value).all()
+    assert all((back[t.name] == 0).all() for t in graph.persistent if t.kind == "state")
+    with pytest.raises(ArtifactError, match="another model"):
+        weights_file.decode(raw, graph, b"87654321")
+    damaged = raw[:20] + bytes([raw[20] ^ 1]) + raw[21:]
+    for bad in (damaged, raw[:-1]):
+        with pytest.raises(ArtifactError, match="damaged"):
+            weights_file.decode(bad, graph, b"12345678")
+
+
+def test_weights_that_are_missing_or_not_finite_are_refused() -> None:
+    model = mlp("m", [3, 2])
+    graph = training_graph(model, 4)
+    weights = models.initialise(model, 1)
+    name = next(iter(weights))
+    with pytest.raises(InputError, match="NaN"):
+        weights_file.encode(graph, bytes(8), {**weights, name: weights[name] * np.nan})
+    del weights[name]
+    with pytest.raises(InputError, match=f"{name} is missing"):
+        weights_file.encode(graph, bytes(8), weights)
