@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cost table: time and net energy of every operator and page transfer on one board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tercet import artifacts
+from tercet.errors import ArtifactError, InputError
+
+SCHEMA = "tercet-costs/1"
+BLOCK_BYTES = 512
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """The cost of one run of an operator: microseconds, nanojoules net above the baseline, and where they come from."""
+
+    time_us: float
+    energy_nj: float
+    provenance: str = "modelled"
+    time_ci_us: float = 0.0
+    energy_ci_nj: float = 0.0
+
+
+@dataclass(frozen=True)
+class PageCost:
+    """The cost of a transfer: a fixed part and a part per 512-byte block.
+
+    `fixed_us` and `per_block_us` occupy the bus; `cpu_us_per_block` (checksum, cipher) is CPU time on top of it. Energies are net
+    above the baseline.
+    """
+
+    fixed_us: float = 0.0
+    per_block_us: float = 0.0
+    cpu_us_per_block: float = 0.0
+    fixed_nj: float = 0.0
+    per_block_nj: float = 0.0
+    provenance: str = "modelled"
+
+    def bus_us(self, nbytes: int) -> float:
+        """The time that a transfer of `nbytes` holds the bus."""
+        return self.fixed_us + blocks(nbytes) * self.per_block_us
+
+    def cpu_us(self, nbytes: int) -> float:
+        """The CPU time that a transfer of `nbytes` takes beside the bus."""
+        return blocks(nbytes) * self.cpu_us_per_block
+
+    def energy_nj(self, nbytes: int) -> float:
+        """The net energy of a transfer of `nbytes`."""
+        return self.fixed_nj + blocks(nbytes) * self.per_block_nj
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Costs of one board, firmware and meter. `model`, if there is one, answers for signatures that were never measured."""
+
+    board: str
+    ops: dict[str, OpCost]
+    page_out: PageCost
+    page_in: PageCost
+    baseline_mw: float = 0.0
+    overlap: bool = False
+    firmware: str = ""
+    meter: str = ""
+    volts: float = 3.3
+    inputs: dict[str, str] = field(default_factory=dict)
+    model: Callable[[str], OpCost | None] | None = None
+
+    def op(self, signature: str) -> OpCost:
+        """The cost stored under a signature, or the model's answer; raises InputError when there is neither."""
+        found = self.ops.get(signature) or (self.model(signature) if self.model else None)
+        if found is None:
+            raise InputError(
+                f"costs of {self.board}: no entry for {signature}", hint="tercet profile measures it on the board"
+            )
+        return found
+
+    def require(self, signatures: Iterable[str]) -> None:
+        """Raises InputError that names every missing signature."""
+        missing = sorted({s for s in signatures if s not in self.ops and not (self.model and self.model(s))})
+        if missing:
+            shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+            raise InputError(
+                f"costs of {self.board}: no entry for {shown}", hint="tercet profile MODEL measures them on the board"
+            )
+
+
+def blocks(nbytes: int) -> int:
+    """The number of 512-byte blocks that `nbytes` take."""
+    return -(-nbytes // BLOCK_BYTES)
+
+
+def to_body(table: CostTable) -> dict[str, Any]:
+    """The JSON body of a cost table."""
+    return {
+        "board": table.board, "firmware": table.firmware, "meter": table.meter,
+        "baseline_mw": table.baseline_mw, "volts": table.volts, "overlap": table.overlap,
+        "page_out": vars(table.page_out), "page_in": vars(table.page_in),
+        "ops": {name: vars(cost) for name, cost in table.ops.items()},
+    }  # fmt: skip
+
+
+def save(table: CostTable, path: str | Path) -> Path:
+    """Writes costs.json and returns its path."""
+    return artifacts.write_json(path, SCHEMA, to_body(table), table.inputs)
+
+
+def load(path: str | Path) -> CostTable:
+    """The cost table in a file; raises ArtifactError or InputError that names the faulty entry."""
+    body = artifacts.read_json(path, SCHEMA)
+    try:
+        ops = {name: _cost(OpCost, entry, f"{path}: ops {name}") for name, entry in body["ops"].items()}
+        pages = [_cost(PageCost, body[side], f"{path}: {side}") for side in ("page_out", "page_in")]
+        board, overlap = str(body["board"]), body.get("overlap", False)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not a complete cost table: {error!r}") from error
+    if not isinstance(overlap, bool):
+        raise ArtifactError(f"{path}: overlap is {overlap!r}, true or false was expected")
+    return CostTable(
+        board, ops, *pages, artifacts.finite(body.get("baseline_mw", 0.0), f"{path}: baseline_mw"), overlap,
+        str(body.get("firmware", "")), str(body.get("meter", "")),
+        artifacts.finite(body.get("volts", 3.3), f"{path}: volts"), dict(body.get("inputs", {})),
+    )  # fmt: skip
+
+
+def _cost(kind: type, entry: dict[str, Any], where: str) -> Any:
+    """A cost from its JSON object; energies may be negative (noise around zero) but are then taken as zero."""
+    fields = kind.__dataclass_fields__
+    unknown = sorted(set(entry) - set(fields))
+    if unknown:
+        raise ArtifactError(f"{where}: unknown field {unknown[0]!r}", hint=f"fields are {', '.join(fields)}")
+    values = {}
+    for name, value in entry.items():
+        if name == "provenance":
+            values[name] = str(value)
+        elif name in ("energy_nj", "fixed_nj", "per_block_nj", "fixed_us"):
+            values[name] = max(0.0, artifacts.finite(value, f"{where}: {name}", minimum=float("-inf")))
+        else:
+            values[name] = artifacts.finite(value, f"{where}: {name}")
+    return kind(**values)

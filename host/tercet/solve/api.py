@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One door to every strategy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tercet import artifacts, costs
+from tercet.autodiff import graph as training_graph
+from tercet.errors import InfeasibleError, InputError
+from tercet.solve import instance
+from tercet.solve.limits import explain_infeasible, floor_bytes
+from tercet.solve.problem import EXACT, POET, Problem, from_graph
+from tercet.solve.solution import Solution
+
+# name -> "module:function" under tercet.solve, called as function(problem, time_limit_s=, workers=, stop=)
+STRATEGIES: dict[str, str] = {
+    "exact": "exact:exact",
+}
+
+
+def load(
+    path: str | Path, costs_path: str | Path | None = None, *, semantics: str = EXACT, ram_bytes: int | None = None,
+    deadline_ms: float | None = None, card_bytes: int | None = None,
+) -> Problem:  # fmt: skip
+    """The problem of an INPUT file: a training graph (then with costs) or an instance."""
+    body = artifacts.read_json(path)
+    if body.get("format", body.get("schema")) == instance.FORMAT:
+        problem = instance.load(path, semantics)
+    else:
+        if costs_path is None:
+            raise InputError(f"{path}: a training graph needs costs", hint="--costs costs.json, from tercet profile")
+        if semantics == POET:
+            raise InputError("poet semantics are for published instances; a training graph has measured costs")
+        graph, table = training_graph.load(path), costs.load(costs_path)
+        shas = {"graph": artifacts.sha256_file(path), "costs": artifacts.sha256_file(costs_path)}
+        problem = from_graph(graph, table, inputs=shas)
+    deadline_ns = None if deadline_ms is None else round(deadline_ms * 1e6)
+    return problem.with_budgets(ram_bytes, deadline_ns, problem.card_bytes if card_bytes is None else card_bytes)
+
+
+def solve(
+    problem: Problem, strategy: str = "exact", *, time_limit_s: float = 60.0, workers: int = 2,
+    stop: threading.Event | None = None, **options: Any,
+) -> Solution:  # fmt: skip
+    """The schedule that a strategy finds, judged by the replay.
+
+    Raises InfeasibleError that names the smallest feasible RAM and deadline, InputError for an unknown strategy.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy {strategy!r} is unknown", hint=f"choose one of {', '.join(STRATEGIES)}")
+    module, _, name = STRATEGIES[strategy].partition(":")
+    run: Callable[..., Solution] = getattr(import_module(f"tercet.solve.{module}"), name)
+    floor, where = floor_bytes(problem)
+    try:
+        if problem.ram_bytes is not None and problem.ram_bytes < floor:
+            raise InfeasibleError(f"{where} alone needs {floor} bytes")
+        return run(problem, time_limit_s=time_limit_s, workers=workers, stop=stop, **options)
+    except InfeasibleError as error:
+        if error.smallest:
+            raise
+        raise explain_infeasible(problem, time_limit_s=time_limit_s) from error

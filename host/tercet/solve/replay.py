@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge: executes a schedule on paper. It knows no solver.
+
+RAM is taken and released in the order of the actions; time runs on two clocks, the CPU's and the bus's. A transfer starts when its
+action comes up and the bus is free; what needs its result waits for it. Without overlap the CPU waits for every transfer at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tercet.errors import InputError
+from tercet.solve.problem import Item, Op, Problem
+from tercet.solve.schedule import Action, Compute, PageIn, PageOut, Recompute, Schedule, Update, say
+
+
+@dataclass(frozen=True)
+class Event:
+    """One action as it happens: CPU time from `start_ns` to `end_ns`, the arena's use while it runs and after it.
+
+    A transfer holds the bus from `bus_start_ns` to `bus_end_ns`.
+    """
+
+    action: Action
+    phase: str
+    start_ns: int
+    end_ns: int
+    bytes_during: int
+    bytes_after: int
+    net_pj: int = 0
+    bus_start_ns: int = 0
+    bus_end_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What happened. When `legal` is false, `reason` says why and the figures cover the actions before it."""
+
+    legal: bool
+    reason: str
+    peak_bytes: int
+    peak_event: int
+    energy_pj: int
+    time_ns: int
+    cpu_ns: int
+    bus_ns: int
+    card_bytes: int
+    events: tuple[Event, ...]
+    phase_pj: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of the step, static power included."""
+        return self.energy_pj / 1e12
+
+    @property
+    def time_ms(self) -> float:
+        """Makespan of the step."""
+        return self.time_ns / 1e6
+
+    @property
+    def timeline(self) -> list[tuple[float, int]]:
+        """(milliseconds, bytes in use) at every event's start."""
+        return [(event.start_ns / 1e6, event.bytes_during) for event in self.events]
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON of `tercet replay`."""
+        answer: dict[str, object] = {
+            "legal": self.legal, "peak_bytes": self.peak_bytes, "energy_j": self.energy_j, "time_ms": self.time_ms,
+        }  # fmt: skip
+        return answer if self.legal else {**answer, "reason": self.reason}
+
+
+class Illegal(InputError):
+    """A schedule that cannot be executed as it stands; the message names the action and the rule."""
+
+
+@dataclass
+class _Machine:
+    """The state of the board while a schedule runs."""
+
+    problem: Problem
+    resident: dict[str, int] = field(default_factory=dict)  # tensor in RAM -> its version
+    card: dict[str, int] = field(default_factory=dict)  # tensor on the card -> the version of that copy
+    written: dict[str, int] = field(default_factory=dict)  # tensor -> how often it has been mutated
+    leaving: dict[str, int] = field(default_factory=dict)  # page-out source -> end of its transfer
+    arriving: dict[str, int] = field(default_factory=dict)  # page-in destination -> end of its transfer
+    ran: int = 0  # operators that have had their first execution
+    live_bytes: int = 0
+    card_bytes: int = 0
+    cpu_ns: int = 0
+    busy_ns: int = 0
+    bus_free_ns: int = 0
+    bus_ns: int = 0
+
+    def item(self, tensor: str) -> Item:
+        if tensor not in self.problem.items:
+            raise Illegal(f"there is no tensor {tensor!r}")
+        return self.problem.items[tensor]
+
+    def op(self, node: str) -> Op:
+        if node not in self.problem.index:
+            raise Illegal(f"there is no node {node!r}")
+        return self.problem.ops[self.problem.index[node]]
+
+    def take(self, tensor: str, version: int) -> None:
+        if tensor in self.resident:
+            raise Illegal(f"{tensor} is in RAM already")
+        self.resident[tensor] = version
+        self.live_bytes += self.problem.items[tensor].nbytes
+
+    def release(self, tensor: str) -> None:
+        self.settle_out(tensor)
+        self.settle_in(tensor)
+        del self.resident[tensor]
+        self.live_bytes -= self.problem.items[tensor].nbytes
+
+    def settle_in(self, tensor: str) -> None:
+        """Waits for the transfer into `tensor` and checks what arrived."""
+        end = self.arriving.pop(tensor, None)
+        if end is not None:
+            self.spend(max(self.cpu_ns, end), self.problem.items[tensor].in_cpu_ns)
+
+    def settle_out(self, tensor: str) -> None:
+        """Waits until nothing is read from `tensor`'s buffer by the card any more."""
+        end = self.leaving.pop(tensor, None)
+        if end is not None:
+            self.cpu_ns = max(self.cpu_ns, end)
+
+    def spend(self, start_ns: int, busy_ns: int) -> None:
+        self.cpu_ns = start_ns + busy_ns
+        self.busy_ns += busy_ns
+
+    def transfer(self, duration_ns: int) -> tuple[int, int]:
+        start = max(self.cpu_ns, self.bus_free_ns)
+        self.bus_free_ns = start + duration_ns
+        self.bus_ns += duration_ns
+        return start, self.bus_free_ns
+
+
+def replay(problem: Problem, schedule: Schedule) -> Replay:
+    """The outcome of a schedule: legality with a reason, extent in RAM at every event, energy, makespan.
+
+    The budgets of `problem` are judged too. Never raises for an illegal schedule.
+    """
+    machine = _Machine(problem)
+    for item in problem.items.values():
+        if item.persistent:
+            machine.take(item.name, 0)
+    events: list[Event] = []
+    reason = ""
+    try:
+        for action in schedule.actions:
+            events.append(_step(machine, action))
+        _finish(machine)
+        _judge(problem, machine, events)
+    except Illegal as error:
+        at = (
+            f"action {len(events)} ({say(schedule.actions[len(events)])}): "
+            if len(events) < len(schedule.actions)
+            else ""
+        )
+        reason = at + error.message
+    return _result(machine, events, reason)
+
+
+def check(problem: Problem, schedule: Schedule) -> Replay:
+    """The replay of a legal schedule; raises `Illegal` on any other."""
+    outcome = replay(problem, schedule)
+    if not outcome.legal:
+        raise Illegal(f"schedule {schedule.strategy or ''} is illegal: {outcome.reason}".replace("  ", " "))
+    return outcome
+
+
+def _step(machine: _Machine, action: Action) -> Event:
+    """One action."""
+    start = machine.cpu_ns
+    if isinstance(action, Compute | Recompute | Update):
+        return _run(machine, action, start)
+    if isinstance(action, PageOut):
+        return _page_out(machine, action, start)
+    if isinstance(action, PageIn):
+        return _page_in(machine, action, start)
+    item = machine.item(action.tensor)
+    before = machine.live_bytes
+    if action.tensor not in machine.resident:
+        raise Illegal(f"{action.tensor} is not in RAM")
+    if item.persistent and machine.card.get(action.tensor) != machine.written.get(action.tensor, 0):
+        raise Illegal(f"the only valid copy of {action.tensor} would be lost")
+    machine.release(action.tensor)
+    return Event(action, "free", start, machine.cpu_ns, before, machine.live_bytes)
+
+
+def _run(machine: _Machine, action: Compute | Recompute | Update, start: int) -> Event:
+    """An execution, first or further."""
+    op = machine.op(action.node)
+    first = _which(machine, action, op)
+    for tensor in op.reads:
+        if tensor not in machine.resident:
+            raise Illegal(f"{tensor} is not in RAM")
+        if machine.resident[tensor] != machine.problem.versions[op.name, tensor]:
+            raise Illegal(f"{tensor} has been written since; {op.name} would not compute the same")
+        machine.settle_in(tensor)
+    destroyed = {source for _, source in op.inplace}
+    for tensor in (*op.mutates, *destroyed):
+        machine.settle_out(tensor)
+    taken = dict(op.inplace)
+    fresh = [tensor for tensor in op.outputs if tensor not in taken and tensor not in machine.resident]
+    if any(tensor in machine.resident for tensor in taken) or not (first or fresh or taken):
+        raise Illegal(f"every output of {op.name} is in RAM already")
+    during = machine.live_bytes + op.workspace_bytes + sum(machine.problem.items[t].nbytes for t in fresh)
+    machine.spend(machine.cpu_ns, op.time_ns if first else op.again_ns)
+    _write(machine, op, fresh)
+    phase = op.phase if first else "recompute"
+    return Event(
+        action, phase, start, machine.cpu_ns, during, machine.live_bytes, op.energy_pj if first else op.again_pj
+    )
+
+
+def _which(machine: _Machine, action: Compute | Recompute | Update, op: Op) -> bool:
+    """Whether this is the first execution; raises Illegal when the verb or the order is wrong."""
+    position = machine.problem.index[op.name]
+    if isinstance(action, Recompute):
+        if position >= machine.ran:
+            raise Illegal(f"{op.name} has not run yet")
+        if not op.again:
+            raise Illegal(f"{op.name} has a side effect and runs once a step")
+        return False
+    if position < machine.ran:
+        raise Illegal(f"{op.name} has run already")
+    if position > machine.ran:
+        raise Illegal(f"{machine.problem.ops[machine.ran].name} must run before {op.name}")
+    if isinstance(action, Update) != bool(op.mutates):
+        raise Illegal(f"{op.name} {'writes weights or state' if op.mutates else 'writes no weights'}; wrong verb")
+    machine.ran += 1
+    return True
+
+
+def _write(machine: _Machine, op: Op, fresh: list[str]) -> None:
+    """The effect of an execution on RAM."""
+    for output, source in op.inplace:
+        machine.release(source)
+        machine.take(output, 0)
+    for tensor in fresh:
+        machine.take(tensor, 0)
+    for tensor in op.mutates:
+        machine.written[tensor] = machine.written.get(tensor, 0) + 1
+        machine.resident[tensor] += 1
+
+
+def _page_out(machine: _Machine, action: PageOut, start: int) -> Event:
+    item = machine.item(action.tensor)
+    if not item.pageable:
+        raise Illegal(f"{item.name} may not be paged")
+    if item.name not in machine.resident:
+        raise Illegal(f"{item.name} is not in RAM")
+    machine.settle_in(item.name)
+    if item.name not in machine.card:
+        machine.card_bytes += -(-item.nbytes // 512) * 512
+    machine.card[item.name] = machine.resident[item.name]
+    machine.spend(machine.cpu_ns, item.out_cpu_ns)
+    bus_start, bus_end = machine.transfer(item.out_ns)
+    machine.leaving[item.name] = bus_end
+    if not machine.problem.overlap:
+        machine.settle_out(item.name)
+    during = machine.live_bytes + machine.problem.transfer_bytes
+    return Event(action, "page_out", start, machine.cpu_ns, during, machine.live_bytes, item.out_pj, bus_start, bus_end)
+
+
+def _page_in(machine: _Machine, action: PageIn, start: int) -> Event:
+    item = machine.item(action.tensor)
+    version = machine.card.get(item.name)
+    if version is None:
+        raise Illegal(f"{item.name} is not on the card")
+    if version != machine.written.get(item.name, 0):
+        raise Illegal(f"the card's copy of {item.name} is stale")
+    machine.take(item.name, version)
+    bus_start, bus_end = machine.transfer(item.in_ns)
+    machine.arriving[item.name] = bus_end
+    if not machine.problem.overlap:
+        machine.settle_in(item.name)
+    during = machine.live_bytes + machine.problem.transfer_bytes
+    return Event(action, "page_in", start, machine.cpu_ns, during, machine.live_bytes, item.in_pj, bus_start, bus_end)
+
+
+def _finish(machine: _Machine) -> None:
+    """The end of the step: everything has run, what must stay is there, the bus is idle."""
+    if machine.ran < len(machine.problem.ops):
+        raise Illegal(f"{machine.problem.ops[machine.ran].name} never runs")
+    for item in machine.problem.items.values():
+        if (item.persistent or item.keep) and item.name not in machine.resident:
+            raise Illegal(f"{item.name} is not in RAM at the end of the step")
+    for tensor in list(machine.arriving):
+        machine.settle_in(tensor)
+    machine.cpu_ns = max(machine.cpu_ns, machine.bus_free_ns)
+
+
+def _judge(problem: Problem, machine: _Machine, events: list[Event]) -> None:
+    """The budgets; raises Illegal that names the action which breaks one."""
+    if problem.ram_bytes is not None:
+        for index, event in enumerate(events):
+            if event.bytes_during > problem.ram_bytes:
+                raise Illegal(
+                    f"action {index} ({say(event.action)}) needs {event.bytes_during} bytes, the budget is {problem.ram_bytes}"
+                )
+    if problem.deadline_ns is not None and machine.cpu_ns > problem.deadline_ns:
+        raise Illegal(
+            f"the step takes {machine.cpu_ns / 1e6:.6f} ms, the deadline is {problem.deadline_ns / 1e6:.6f} ms"
+        )
+    if problem.card_bytes is not None and machine.card_bytes > problem.card_bytes:
+        raise Illegal(f"{machine.card_bytes} bytes go to the card, it holds {problem.card_bytes}")
+
+
+def _result(machine: _Machine, events: list[Event], reason: str) -> Replay:
+    """Sums up; static power is shared among the phases by their CPU time."""
+    baseline = machine.problem.baseline_mw
+    phases: dict[str, float] = {}
+    clock = 0
+    for event in events:
+        phases[event.phase] = phases.get(event.phase, 0.0) + event.net_pj + baseline * (event.end_ns - clock)
+        clock = event.end_ns
+    if machine.cpu_ns > clock:
+        phases["page_out"] = phases.get("page_out", 0.0) + baseline * (machine.cpu_ns - clock)
+    peak_event = max(range(len(events)), key=lambda i: events[i].bytes_during, default=0)
+    return Replay(
+        not reason, reason, events[peak_event].bytes_during if events else machine.live_bytes, peak_event,
+        sum(event.net_pj for event in events) + round(baseline * machine.cpu_ns), machine.cpu_ns, machine.busy_ns,
+        machine.bus_ns, machine.card_bytes, tuple(events), {name: round(pj) for name, pj in phases.items() if name != "free" or pj},
+    )  # fmt: skip
