@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tercet.compress.network import Network
+from tercet.compress.network import Network, Samples
 from tercet.errors import InputError
 from tercet.model.weights import Weights
 
@@ -125,8 +125,7 @@ class Optimizer:
 def train(
     network: Network,
     weights: Weights,
-    x: np.ndarray,
-    labels: np.ndarray,
+    samples: Samples,
     recipe: Recipe,
     *,
     constraint: Constraint | None = None,
@@ -135,13 +134,12 @@ def train(
 ) -> Weights:
     """The trained weights (apply `constraint.effective` for those that compute); the input is left alone.
 
-    `x` f32 `[samples, ...]`, `labels` class numbers. `frozen` names parameters that stay. Deterministic by seed.
+    `frozen` names parameters that stay. The same seed trains the same weights.
     """
     constraint, frozen = constraint or Constraint(), frozen or set()
     trained = {name: np.array(value, np.float32) for name, value in weights.items()}
-    x, labels = network.shaped(x), np.asarray(labels, np.int64)
-    if len(x) != len(labels) or len(x) == 0:
-        raise InputError(f"{len(x)} samples with {len(labels)} labels cannot be trained on")
+    samples = samples.checked()
+    x, labels = network.shaped(samples.x), samples.labels
     generator = np.random.default_rng(recipe.seed)
     optimizer = Optimizer(recipe)
     steps, done = recipe.epochs * -(-len(x) // recipe.batch), 0

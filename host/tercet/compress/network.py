@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,20 @@ from tercet.model.weights import Weights
 
 CHUNK = 500  # samples at once where no gradient is needed: bounds the memory of a convolution's columns
 Hook = Callable[[str, np.ndarray], np.ndarray]
+Watch = Callable[[Layer, Any, np.ndarray], None]
+
+
+class Samples(NamedTuple):
+    """Inputs `[samples, ...]` and their class numbers."""
+
+    x: np.ndarray
+    labels: np.ndarray
+
+    def checked(self) -> Samples:
+        """Itself with labels as int64; raises InputError when empty or of unequal lengths."""
+        if len(self.x) == 0 or len(self.x) != len(self.labels):
+            raise InputError(f"{len(self.x)} samples with {len(self.labels)} labels cannot be used")
+        return Samples(self.x, np.asarray(self.labels, np.int64))
 
 
 @dataclass(frozen=True)
@@ -60,8 +74,9 @@ class Network:
             values[layer.name] = hook(layer.name, value) if hook else value
         return Trace(values[self.model.output], saved)
 
-    def backward(self, weights: Weights, trace: Trace, gradient: np.ndarray) -> Weights:
-        """Gradients of the parameters from the gradient of the logits."""
+    def backward(self, weights: Weights, trace: Trace, gradient: np.ndarray, watch: Watch | None = None) -> Weights:
+        """Gradients of the parameters from that of the logits; `watch(layer, saved, gradient of its value)` looks
+        on."""
         pending = {self.model.output: gradient}
         grads: Weights = {}
         first = next((at for at, layer in enumerate(self.model.layers) if layer.parameters), 0)
@@ -71,6 +86,8 @@ class Network:
                 continue
             parameters = _roles(layer, weights)
             operator = OPERATORS[layer.op]
+            if watch:
+                watch(layer, trace.saved[layer.name], pending[layer.name])
             arguments = (layer.attrs, trace.saved[layer.name], parameters, pending.pop(layer.name))
             for role, value in operator.to_parameters(*arguments).items():
                 name = layer.parameters[role]
@@ -99,11 +116,10 @@ class Network:
         self.logits(weights, x, keep)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def error_percent(self, weights: Weights, x: np.ndarray, labels: np.ndarray, hook: Hook | None = None) -> float:
+    def error_percent(self, weights: Weights, samples: Samples, hook: Hook | None = None) -> float:
         """The samples whose largest logit is not at their label, in percent; raises InputError on no samples."""
-        if len(x) == 0 or len(x) != len(labels):
-            raise InputError(f"{len(x)} samples with {len(labels)} labels cannot be classified")
-        return 100.0 * float(np.mean(self.logits(weights, x, hook).argmax(1) != labels))
+        samples = samples.checked()
+        return 100.0 * float(np.mean(self.logits(weights, samples.x, hook).argmax(1) != samples.labels))
 
 
 def _roles(layer: Layer, weights: Weights) -> Weights:

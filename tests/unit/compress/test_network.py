@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from tercet.compress.finetune import Recipe, shifted, teacher_of, train
-from tercet.compress.network import Network, macs
+from tercet.compress.network import Network, Samples, macs
 from tercet.datasets import load
 from tercet.errors import InputError
 from tercet.model import Builder, initialise
@@ -50,26 +50,32 @@ def test_training_learns_digits_and_repeats_exactly():
     data, model = load("digits"), _digits_model()
     network = Network(model)
     recipe = Recipe(epochs=15, batch=32, rate=1e-2)
-    first = train(network, initialise(model, 0), data.inputs(), data.labels(), recipe)
-    again = train(network, initialise(model, 0), data.inputs(), data.labels(), recipe)
+    first = train(network, initialise(model, 0), Samples(data.inputs(), data.labels()), recipe)
+    again = train(network, initialise(model, 0), Samples(data.inputs(), data.labels()), recipe)
     assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert network.error_percent(first, data.inputs("test"), data.labels("test")) < 5.0
+    assert network.error_percent(first, Samples(data.inputs("test"), data.labels("test"))) < 5.0
 
 
 def test_distillation_pulls_towards_the_teacher():
     data, model = load("digits"), _digits_model()
     network = Network(model)
-    teacher = train(network, initialise(model, 0), data.inputs(), data.labels(), Recipe(epochs=15, batch=32, rate=1e-2))
+    teacher = train(
+        network, initialise(model, 0), Samples(data.inputs(), data.labels()), Recipe(epochs=15, batch=32, rate=1e-2)
+    )
     wrong = (data.labels() + 1) % 10
     recipe = Recipe(epochs=15, batch=32, rate=1e-2, blend=1.0)
-    taught = train(network, initialise(model, 1), data.inputs(), wrong, recipe, teacher=teacher_of(network, teacher))
-    assert network.error_percent(taught, data.inputs("test"), data.labels("test")) < 15.0
+    taught = train(
+        network, initialise(model, 1), Samples(data.inputs(), wrong), recipe, teacher=teacher_of(network, teacher)
+    )
+    assert network.error_percent(taught, Samples(data.inputs("test"), data.labels("test"))) < 15.0
 
 
 def test_frozen_parameters_stay():
     data, model = load("digits"), _digits_model()
     weights = initialise(model, 0)
-    trained = train(Network(model), weights, data.inputs(), data.labels(), Recipe(epochs=1), frozen={"dense1.w"})
+    trained = train(
+        Network(model), weights, Samples(data.inputs(), data.labels()), Recipe(epochs=1), frozen={"dense1.w"}
+    )
     assert np.array_equal(trained["dense1.w"], weights["dense1.w"])
     assert not np.array_equal(trained["dense2.w"], weights["dense2.w"])
 
@@ -87,7 +93,7 @@ def test_samples_of_the_wrong_shape_are_refused():
     with pytest.raises(InputError, match=r"\[1, 8, 8\]"):
         Network(model).logits(initialise(model), np.zeros((3, 63)))
     with pytest.raises(InputError, match="labels"):
-        Network(model).error_percent(initialise(model), np.zeros((3, 64)), np.zeros(2))
+        Network(model).error_percent(initialise(model), Samples(np.zeros((3, 64)), np.zeros(2)))
 
 
 def test_unknown_layers_are_refused_by_name():
