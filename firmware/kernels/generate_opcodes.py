@@ -9,22 +9,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "host"))
 
-from tercet.kernel_table import KERNELS
+from tercet.kernel_table import HYPER, KERNELS
 from tercet.plan_format import constants
 
 FIRST_KERNEL = 16  # below: input and labels, which the runtime reads
 PLAN_NAMES = ("ALIGNMENT", "RECORD_BYTES", "PAGE_OUT")
 
 
-def hyper_names() -> list[str]:
-    """The float settings of a step, in the order of their first appearance in the table."""
-    return list(dict.fromkeys(name for row in KERNELS.values() for name in row.hyper))
-
-
 def shapes() -> list[int]:
     """Tensors * 16 + dimensions of each opcode, 0 where there is none."""
     table = [0] * (max(row.opcode for row in KERNELS.values()) + 1)
     for row in KERNELS.values():
+        assert set(row.hyper) <= set(HYPER), row.name
         assert len(row.tensors) < 16 and len(row.dims) < 16, row.name
         table[row.opcode] = len(row.tensors) << 4 | len(row.dims)
     return table
@@ -41,8 +37,8 @@ def header() -> str:
     lines += ["", f"#define TK_FIRST_KERNEL {FIRST_KERNEL}"]
     lines += [f"#define TK_{name} {constants()[name]}" for name in PLAN_NAMES]
     lines += ["", "/* indices into hyper */"]
-    lines += [f"#define TK_H_{name.upper()} {i}" for i, name in enumerate(hyper_names())]
-    lines += [f"#define TK_HYPER_COUNT {len(hyper_names())}"]
+    lines += [f"#define TK_H_{name.upper()} {i}" for i, name in enumerate(HYPER)]
+    lines += [f"#define TK_HYPER_COUNT {len(HYPER)}"]
     lines += ["", "/* tensors * 16 + dimensions, by opcode */"]
     table = shapes()
     lines.append(f"static const uint8_t tk_shapes[{len(table)}] __attribute__((unused)) = {{")

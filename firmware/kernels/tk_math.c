@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Elementary functions in single precision. Range reduction after Cody and Waite (Software Manual for the Elementary
- * Functions, 1980); the polynomials are minimax fits made for this file (tests/kernels/test_math.py states the ulps). */
+ * Functions, 1980); the polynomials are minimax fits (Lawson's reweighted least squares) made for this file. Errors: see
+ * tests/kernels/test_math.py, which measures them. */
 #include "tk.h"
 
 typedef union {
@@ -27,12 +28,12 @@ float tk_expf(float x) {
     float fn = (float)n;
     float r = x - fn * 0.693359375f; /* exact: nine bits */
     r = r - fn * -2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    float p = 1.9790312217e-04f;
+    p = p * r + 1.3944688253e-03f;
+    p = p * r + 8.3334976807e-03f;
+    p = p * r + 4.1666295379e-02f;
+    p = p * r + 1.6666665673e-01f;
+    p = p * r + 0.5f;
     float y = (p * (r * r) + r) + 1.0f;
     int half = n / 2; /* in two steps: the result may be subnormal, or 2^128 times a half */
     return (y * pow2(half)) * pow2(n - half);
@@ -55,15 +56,15 @@ float tk_logf(float x) {
         m = m - 1.0f;
     }
     float z = m * m;
-    float p = 7.0376836292e-2f;
-    p = p * m - 1.1514610310e-1f;
-    p = p * m + 1.1676998740e-1f;
-    p = p * m - 1.2420140846e-1f;
-    p = p * m + 1.4249322787e-1f;
-    p = p * m - 1.6668057665e-1f;
-    p = p * m + 2.0000714765e-1f;
-    p = p * m - 2.4999993993e-1f;
-    p = p * m + 3.3333331174e-1f;
+    float p = 6.7466408014e-02f;
+    p = p * m - 1.1675652117e-01f;
+    p = p * m + 1.1888162047e-01f;
+    p = p * m - 1.2405589223e-01f;
+    p = p * m + 1.4219552279e-01f;
+    p = p * m - 1.6667996347e-01f;
+    p = p * m + 2.0002119243e-01f;
+    p = p * m - 2.5000008941e-01f;
+    p = p * m + 3.3333313465e-01f;
     float y = m * z * p;
     float fe = (float)e;
     y = y + fe * -2.12194440e-4f;
@@ -75,11 +76,11 @@ float tk_tanhf(float x) {
     float a = x < 0.0f ? -x : x;
     if (a < 0.625f) {
         float z = x * x;
-        float p = -5.70498872745e-3f;
-        p = p * z + 2.06390887954e-2f;
-        p = p * z - 5.37397155531e-2f;
-        p = p * z + 1.33314422036e-1f;
-        p = p * z - 3.33332819422e-1f;
+        float p = -5.7049868628e-03f;
+        p = p * z + 2.0639088005e-02f;
+        p = p * z - 5.3739715368e-02f;
+        p = p * z + 1.3331441581e-01f;
+        p = p * z - 3.3333280683e-01f;
         return (p * z) * x + x;
     }
     float t = a > 9.02f ? 1.0f : 1.0f - 2.0f / (tk_expf(a + a) + 1.0f);
