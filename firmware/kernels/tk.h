@@ -48,7 +48,7 @@ void tk_axpy(float *y, float factor, const float *x, size_t count); /* y += fact
 
 /* Losses: the gradient replaces the prediction; metric = {summed loss of the samples, number correct}.
  * Labels are u8 up to 256 classes, else u16; one that is no class makes the loss NaN. */
-void tk_softmax_cross_entropy(float *logits, float *metric, const void *labels, int batch, int classes);
+void tk_softmax_cross_entropy(float *logits, float *metric, const uint16_t *labels, int batch, int classes);
 void tk_mean_squared_error(float *y, float *metric, const float *target, int batch, int width);
 
 /* Bytes. */

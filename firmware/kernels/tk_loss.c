@@ -7,15 +7,11 @@ static const union {
     float f;
 } NOT_A_NUMBER = {0x7FC00000u};
 
-static int label_of(const void *labels, int sample, int classes) {
-    return classes <= 256 ? ((const uint8_t *)labels)[sample] : ((const uint16_t *)labels)[sample];
-}
-
-void tk_softmax_cross_entropy(float *logits, float *metric, const void *labels, int batch, int classes) {
+void tk_softmax_cross_entropy(float *logits, float *metric, const uint16_t *labels, int batch, int classes) {
     float loss = 0.0f, correct = 0.0f, share = 1.0f / (float)batch;
     for (int s = 0; s < batch; s++) {
         float *row = logits + (size_t)s * (size_t)classes;
-        int best = 0, label = label_of(labels, s, classes);
+        int best = 0, label = labels[s];
         for (int c = 1; c < classes; c++) {
             if (row[c] > row[best]) {
                 best = c;
