@@ -42,7 +42,8 @@ def build(stages: Stages, objective: str = "energy", *, paging: bool = True) -> 
     problem = stages.problem
     if objective == "ram":
         total = sum(v.nbytes for v in stages.values) + max((op.workspace_bytes for op in problem.ops), default=0)
-        compact.peak = compact.rows.column("peak", high=total + problem.transfer_bytes, cost=1)
+        total += max((v.item.bounce_bytes for v in stages.values), default=0)
+        compact.peak = compact.rows.column("peak", high=total, cost=1)
     _decisions(compact, paging)
     memory = _Memory(compact)
     for k in range(len(problem.ops)):
@@ -161,7 +162,7 @@ def _bound(compact: Compact, memory: _Memory, k: int, node: int, before: dict) -
         terms += [(column, factor * size) for column, factor in own]
         constant += fixed * size
         if (k, position, node) in compact.pin:
-            paged.append((compact.pin[k, position, node], 1))
+            paged.append((position, compact.pin[k, position, node]))
     fresh = sum(
         stages.values[p].nbytes
         for p in stages.writes[node]
@@ -169,13 +170,13 @@ def _bound(compact: Compact, memory: _Memory, k: int, node: int, before: dict) -
     )
     run_terms, run_constant = _terms(compact.run[k, node], fresh + problem.ops[node].workspace_bytes)
     _limit(compact, [*terms, *run_terms], constant + run_constant)
-    if problem.transfer_bytes:
-        for pin, _ in paged:
-            _limit(compact, [*terms, (pin, problem.transfer_bytes)], constant)
-        for position in stages.writes[node] if k == node else ():
-            if position in compact.out:
-                term = (compact.out[position], problem.transfer_bytes)
-                _limit(compact, [*terms, term], constant + (fresh if k == node else 0))
+    for position, pin in paged:
+        if bounce := stages.values[position].item.bounce_bytes:
+            _limit(compact, [*terms, (pin, bounce)], constant)
+    for position in stages.writes[node] if k == node else ():
+        bounce = stages.values[position].item.bounce_bytes
+        if position in compact.out and bounce:
+            _limit(compact, [*terms, (compact.out[position], bounce)], constant + fresh)
 
 
 def _limit(compact: Compact, terms: list[tuple[int, int]], constant: int) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tercet.autodiff.graph import PERSISTENT, Graph
-from tercet.costs import CostTable
+from tercet.costs import BLOCK_BYTES, CostTable
 from tercet.errors import InputError
+from tercet.plan_format import ALIGNMENT
 
 EXACT, POET = "exact", "poet"
 
@@ -23,7 +24,8 @@ class Item:
     """A tensor as the scheduler sees it.
 
     `persistent`: in RAM when the step begins and when it ends. `keep`: in RAM when the step ends. `pageable`: may go to the card, at
-    the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net energies `out_pj`, `in_pj`.
+    the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net energies `out_pj`, `in_pj`; `bounce_bytes` are
+    needed beside it while it is being transferred.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Item:
     in_cpu_ns: int = 0
     out_pj: int = 0
     in_pj: int = 0
+    bounce_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,6 @@ class Problem:
     ram_bytes: int | None = None
     deadline_ns: int | None = None
     card_bytes: int | None = None
-    # a buffer that every transfer needs beside its tensor
-    transfer_bytes: int = 0
     semantics: str = EXACT
     inputs: Mapping[str, str] = field(default_factory=dict)
 
@@ -161,7 +162,7 @@ def _check(problem: Problem) -> None:
 
 def from_graph(
     graph: Graph, costs: CostTable, *, ram_bytes: int | None = None, deadline_ms: float | None = None,
-    card_bytes: int | None = None, overlap: bool | None = None, page_weights: bool = True,
+    card_bytes: int | None = None, overlap: bool | None = None, page_weights: bool = False,
     inputs: Mapping[str, str] | None = None,
 ) -> Problem:  # fmt: skip
     """The problem of a training graph on a board.
@@ -174,11 +175,12 @@ def from_graph(
     for tensor in graph.tensors.values():
         size = tensor.nbytes
         items[tensor.name] = Item(
-            tensor.name, size, tensor.kind in PERSISTENT, tensor.kind == "metric",
+            tensor.name, -(-size // ALIGNMENT) * ALIGNMENT, tensor.kind in PERSISTENT, tensor.kind == "metric",
             tensor.kind != "metric" and (page_weights or tensor.kind not in PERSISTENT),
             round(costs.page_out.bus_us(size) * 1e3), round(costs.page_in.bus_us(size) * 1e3),
             round(costs.page_out.cpu_us(size) * 1e3), round(costs.page_in.cpu_us(size) * 1e3),
             round(costs.page_out.energy_nj(size) * 1e3), round(costs.page_in.energy_nj(size) * 1e3),
+            BLOCK_BYTES if size % BLOCK_BYTES else 0,
         )  # fmt: skip
     ops = []
     for node in graph.nodes:

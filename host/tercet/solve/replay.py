@@ -263,7 +263,7 @@ def _page_out(machine: _Machine, action: PageOut, start: int) -> Event:
     machine.leaving[item.name] = bus_end
     if not machine.problem.overlap:
         machine.settle_out(item.name)
-    during = machine.live_bytes + machine.problem.transfer_bytes
+    during = machine.live_bytes + item.bounce_bytes
     return Event(action, "page_out", start, machine.cpu_ns, during, machine.live_bytes, item.out_pj, bus_start, bus_end)
 
 
@@ -279,7 +279,7 @@ def _page_in(machine: _Machine, action: PageIn, start: int) -> Event:
     machine.arriving[item.name] = bus_end
     if not machine.problem.overlap:
         machine.settle_in(item.name)
-    during = machine.live_bytes + machine.problem.transfer_bytes
+    during = machine.live_bytes + item.bounce_bytes
     return Event(action, "page_in", start, machine.cpu_ns, during, machine.live_bytes, item.in_pj, bus_start, bus_end)
 
 
