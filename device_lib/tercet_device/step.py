@@ -19,7 +19,7 @@ class Step:
         self.markers, self.kernels, self.hyper = markers, kernels, hyper
         opcode, _, _, operand, _ = plan.record(plan.loss_end - 1)
         self.metric_offset = plan.offset(operand + 1)
-        self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims, *markers.gpio))
+        self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims) + markers.gpio)
 
     def run(self, samples, training=True):
         """Executes the plan for the batch of `samples` (indices) and returns (summed loss, number correct).

@@ -23,9 +23,9 @@ def device_library() -> Path:
     return _find("tercet_device", "device_lib/tercet_device", "the device library", "install the tercet wheel again")
 
 
-def kernels(architecture: str) -> Path:
-    """The native module for an architecture: x64, armv6m, armv7m or armv7emsp."""
-    name = f"{architecture}/tercet_kernels.mpy"
+def kernels(architecture: str, operators: str = "mlp") -> Path:
+    """The native module for an architecture (x64, armv6m, armv7m, armv7emsp) and a set of operators (mlp, cnn, all)."""
+    name = f"{architecture}/{operators}/tercet_kernels.mpy"
     built = f"build/firmware/natmod/{name}"
     return _find(f"natmod/{name}", built, f"the kernel module for {architecture}", "make kernels")
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tercet solve` and `tercet replay`: find a schedule, judge a schedule."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tercet.cli import options
+from tercet.solve import api
+from tercet.solve import schedule as schedules
+from tercet.solve.problem import EXACT, POET
+from tercet.solve.replay import Replay
+from tercet.solve.replay import replay as judge
+from tercet.units import format_bytes, format_joules
+
+INPUT = click.argument("source", metavar="INPUT", type=click.Path(exists=True, dir_okay=False))
+COSTS = click.option("--costs", type=click.Path(exists=True, dir_okay=False), help="costs.json, where INPUT is a graph.")
+SEMANTICS = click.option("--semantics", type=click.Choice([EXACT, POET]), default=EXACT, show_default=True,
+                         help="exact: physical; poet: the published rules, for published instances.")  # fmt: skip
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that the best schedule so far is kept; the second ends the command."""
+    event = threading.Event()
+    previous = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: Any) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+        options.say("stopping with the best schedule so far; Ctrl-C again to give up")
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def describe(result: dict[str, Any]) -> str:
+    """A solution as people read it."""
+    proof = "proved optimal" if result["status"] == "optimal" else f"{result['status']}, gap {result['gap'] or 0:.2%}"
+    return (
+        f"{proof} in {result['solve_s']:.2f} s\n"
+        f"energy   {format_joules(result['objective_j'])} a step\n"
+        f"time     {result['time_ms']:.3f} ms a step\n"
+        f"RAM      {format_bytes(result['peak_bytes'])}\n"
+        f"again    {', '.join(result['recomputed']) or 'nothing'}\n"
+        f"paged    {', '.join(result['paged_out']) or 'nothing'}"
+    )
+
+
+@click.command()
+@INPUT
+@COSTS
+@click.option("--ram", type=options.Size(), required=True, help="The arena's budget: 96k, 98304.")
+@click.option("--deadline-ms", type=click.FloatRange(min=0, min_open=True), help="The longest step.")
+@click.option("--card", type=options.Size(), help="What the card holds.")
+@click.option("--strategy", default="exact", show_default=True, help="exact, or a baseline.")
+@SEMANTICS
+@click.option("--time-limit", default=60.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processor cores to use.")
+@options.out_option
+@options.json_option
+def solve(
+    source: str, costs: str | None, ram: int, deadline_ms: float | None, card: int | None, strategy: str, semantics: str,
+    time_limit: float, workers: int, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the schedule of least energy for INPUT (a graph or a published instance) within RAM and deadline.
+
+    Ctrl-C ends the search with the best schedule so far and its bound.
+
+    \b
+    Example:
+      tercet solve graph.json --costs costs.json --ram 96k --deadline-ms 120 -o schedule.json
+      tercet solve vgg16_cifar__m4.json --ram 1200k --semantics poet
+    """
+    problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms, card_bytes=card)
+    with _ctrl_c() as stop:
+        found = api.solve(problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop)
+    if out:
+        schedules.save(found.schedule, Path(out))
+    options.show(found.to_dict(), as_json, describe(found.to_dict()))
+
+
+@click.command()
+@INPUT
+@click.argument("schedule_file", metavar="SCHEDULE", type=click.Path(exists=True, dir_okay=False))
+@COSTS
+@click.option("--ram", type=options.Size(), help="Judge this budget too.")
+@click.option("--deadline-ms", type=click.FloatRange(min=0, min_open=True), help="Judge this deadline too.")
+@SEMANTICS
+@options.json_option
+@click.pass_context
+def replay(
+    ctx: click.Context, source: str, schedule_file: str, costs: str | None, ram: int | None, deadline_ms: float | None,
+    semantics: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Judge SCHEDULE for INPUT without any solver: legal or not and why, RAM, energy, time. Exit 1 when illegal.
+
+    \b
+    Example:
+      tercet replay graph.json schedule.json --costs costs.json
+    """
+    problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms)
+    outcome: Replay = judge(problem, schedules.load(schedule_file))
+    options.show(outcome.to_dict(), as_json)
+    ctx.exit(0 if outcome.legal else 1)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the device library on MicroPython's unix port with the x64 kernels: the fast place for device tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tercet.train.job import Job
+
+ROOT = Path(__file__).parents[2]
+MICROPYTHON = ROOT / "build" / "firmware" / "unix" / "micropython"
+KERNELS = ROOT / "build" / "firmware" / "natmod" / "x64" / "mlp"
+
+
+def run(code: str, folder: Path, heap: str = "2m") -> list[dict[str, Any]]:
+    """The tagged lines that `code` prints; fails the test when the program raises."""
+    if not MICROPYTHON.exists():
+        pytest.skip("MicroPython's unix port is not built: make firmware")
+    paths = [str(ROOT / "device_lib"), str(KERNELS), ".frozen"]
+    program = folder / "program.py"
+    program.write_text(f"import sys\nsys.path[:] = {paths!r}\n{code}\n")
+    done = subprocess.run(
+        [str(MICROPYTHON), "-X", f"heapsize={heap}", str(program)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line[8:]) for line in done.stdout.splitlines() if line.startswith("@tercet ")]
+
+
+def run_job(job: Job, folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    """The events of a job whose files lie in `folder`; `changes` replace settings of the job."""
+    settings = {**job.settings, "markers": None, "store": {"kind": "file", "path": str(folder / "pages")}}
+    for path, data in job.files.items():
+        (folder / Path(path).name).write_bytes(data)
+    for name in ("plan", "weights", "data", "result"):
+        settings[name] = str(folder / Path(settings[name]).name)
+    (folder / "job.json").write_text(json.dumps({**settings, **changes}))
+    return run(f"from tercet_device import loop\nloop.main({str(folder / 'job.json')!r})", folder)
+
+
+def last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The last event of a kind."""
+    return [event for event in events if event["event"] == kind][-1]
