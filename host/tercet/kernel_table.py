@@ -168,6 +168,7 @@ _ROWS = (
     Kernel("copy", 139, ("y", "x"), _COUNT),
     Kernel("concat", 140, ("y", "a", "b"), ("outer", "width_a", "width_b")),
     Kernel("slice", 141, ("y", "x"), ("outer", "width_x", "first", "width_y")),
+    Kernel("slice_backward", 144, ("dx", "dy"), ("outer", "width_x", "first", "width_y")),
     # y[i0, i1, i2, i3] in the order of axes: extent of y's axis k is extent_{axis_k}
     Kernel(
         "transpose",

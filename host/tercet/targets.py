@@ -86,7 +86,7 @@ def _decode(name: str, body: dict[str, Any]) -> Target:
         raise ValueError("no region for the application")
     return Target(
         name, body["title"], body["mcu"], body["clock_hz"], body["mpy_arch"], body["machine"],
-        tuple(body["strategies"]), regions, tuple((vendor, product) for vendor, product in body["usb_ids"]), body.get("markers", {}),
-        body.get("card", {}), body.get("pyocd_target", ""), body.get("openocd_config", ""), body.get("uf2", {}),
+        tuple(body["strategies"]), regions, tuple((vendor, product) for vendor, product in body["usb_ids"]),
+        body.get("markers", {}), body.get("card", {}), body.get("pyocd_target", ""), body.get("openocd_config", ""), body.get("uf2", {}),
         body.get("sources", {}), body.get("notes", ""),
     )  # fmt: skip

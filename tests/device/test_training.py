@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unix_port import last, run, run_job
-
 from tercet import plan_format, targets
 from tercet.autodiff import reference, training_graph
 from tercet.autodiff.graph import Graph
@@ -19,6 +17,7 @@ from tercet.plan.dataset_file import PackedData, batches
 from tercet.plan_format import Plan
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
 from tercet.train.job import Job, Settings, make_job
+from unix_port import last, run, run_job
 
 TARGET = targets.load("nrf52840dk")
 MODEL = mlp("m", [6, 8, 8, 8, 3])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tercet.train.job import Job
 
 ROOT = Path(__file__).parents[2]

@@ -47,9 +47,10 @@ class Tensor:
 class Node:
     """An operator of the step.
 
-    `inputs`, `outputs` and `mutates` are tensor names; `operands` maps each operand name of the kernel table to a tensor name; `dims`
-    are its integer settings in the table's order. `inplace` pairs (output, input): the output takes over the input's buffer and
-    destroys it. A node with `mutates` runs exactly once a step.
+    `inputs`, `outputs` and `mutates` are tensor names; `operands` maps each operand name of the kernel table to a
+    tensor name (optional ones may be absent); `dims` are its integer settings in the table's order. `inplace` pairs
+    (output, input): the output takes over the input's buffer and destroys it. A node with `mutates` runs exactly once a
+    step.
     """
 
     name: str
@@ -92,6 +93,11 @@ class Graph:
     def node(self, name: str) -> Node:
         """The node of that name."""
         return next(node for node in self.nodes if node.name == name)
+
+    @property
+    def samples(self) -> int:
+        """Over how many samples the metric sums: the batch, times the positions where each one is predicted."""
+        return sum(node.dims[0] for node in self.nodes if node.phase == "loss" and "metric" in node.operands)
 
     @property
     def persistent(self) -> tuple[Tensor, ...]:

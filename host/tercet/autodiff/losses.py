@@ -31,7 +31,15 @@ LOSSES = {
 }
 
 
-def write_loss(tape: Tape, loss: Loss, output: Value, part: int | None) -> tuple[str, str]:
+def read(tape: Tape, op: str, dims: tuple[int, ...], operand: str, tensor: str) -> None:
+    """Writes the node that reads the step's data, or the tape's part of them."""
+    if tape.part is None:
+        tape.node(op, op, dims, outs={operand: tensor})
+    else:
+        tape.node(f"{op}_rows", op, (*dims, tape.part * tape.batch), outs={operand: tensor})
+
+
+def write_loss(tape: Tape, loss: Loss, output: Value) -> tuple[str, str]:
     """Writes the nodes that read labels or targets and compute the loss; returns metric and gradient tensors.
 
     A prediction of several positions (tokens, classes) counts each position as a sample.
@@ -48,14 +56,11 @@ def write_loss(tape: Tape, loss: Loss, output: Value, part: int | None) -> tuple
     else:
         target = tape.tensor("target", (tape.batch, *output.shape), "label")
         op, operand, dims = "read_targets", "target", (tape.batch, width)
-    if part is not None:
-        tape.node(f"{op}_rows", op, (*dims, part * tape.batch), {operand: target})
-    else:
-        tape.node(op, op, dims, {operand: target})
+    read(tape, op, dims, operand, target)
     tape.phase = "loss"
     metric = tape.tensor("metric", (2,), "metric")
     gradient = tape.batched(f"{output.tensor.removeprefix(tape.prefix)}.dy", output.shape, "gradient")
     outs = {loss.gradient: gradient, "metric": metric}
     takes = ((loss.gradient, output.tensor),)
-    tape.node(loss.op, "loss", (rows, width, *loss.extra), outs, ins={operand: target}, takes=takes)
+    tape.node(loss.op, "loss", (rows, width, *loss.extra), outs=outs, ins={operand: target}, takes=takes)
     return metric, gradient

@@ -9,7 +9,7 @@ from typing import Any
 from tercet.autodiff.graph import Tensor
 from tercet.autodiff.tape import Tape
 from tercet.errors import InputError
-from tercet.kernel_table import split_count
+from tercet.kernel_table import split_count, split_float
 
 # name -> (default settings, suffixes of the state tensors of one parameter)
 OPTIMIZERS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
@@ -60,8 +60,8 @@ def hyper(optimizer: dict[str, Any], step: int, steps: int = 0) -> dict[str, flo
 def rate_at(optimizer: dict[str, Any], step: int, steps: int = 0) -> float:
     """The learning rate at a step.
 
-    Schedules: `constant`; `step` (times `factor` every `every` steps); `cosine` and `linear` fall to `final` (a share of the
-    rate, default 0) over `steps`; `warmup_cosine` rises over `warmup` steps first.
+    Schedules: `constant`; `step` (times `factor` every `every` steps); `cosine` and `linear` fall to `final` (a share
+    of the rate, default 0) over `steps`; `warmup_cosine` rises over `warmup` steps first.
     """
     rate, schedule = float(optimizer["rate"]), optimizer.get("schedule", {})
     kind = schedule.get("name", "constant")
@@ -82,11 +82,10 @@ def rate_at(optimizer: dict[str, Any], step: int, steps: int = 0) -> float:
 class Updates:
     """Writes update nodes as soon as a parameter's gradient is complete, fused with its computation where it can be."""
 
-    def __init__(self, tape: Tape, optimizer: dict[str, Any], uses: dict[str, int], trained: set[str]) -> None:
+    def __init__(self, tape: Tape, optimizer: dict[str, Any], uses: dict[str, int]) -> None:
         self.tape = tape
         self.optimizer = optimizer
         self.uses = uses
-        self.trained = trained
         self.pending: dict[str, str] = {}
         self.ready: list[str] = []
         # the factor that turns a sum over micro-batches into a mean
@@ -94,14 +93,14 @@ class Updates:
 
     def trains(self, name: str | None) -> bool:
         """Whether a parameter is trained."""
-        return name in self.trained
+        return name in self.tape.trained
 
-    def fused(self, *names: str) -> str | None:
-        """The suffix of the fused update (`sgd`, `momentum`) that may apply these parameters' gradient at once."""
+    def fused(self, *names: str, kinds: tuple[str, ...] = ("sgd", "momentum")) -> str | None:
+        """Which of the fused updates may apply these parameters' gradient at once, if any."""
         clipped = "clip_value" in self.optimizer or "clip_norm" in self.optimizer
-        plain = all(self.uses[name] == 1 and name in self.trained for name in names) and not clipped
+        plain = all(self.uses[name] == 1 and name in self.tape.trained for name in names) and not clipped
         kind, decay = self.optimizer["name"], self.optimizer["decay"]
-        if not plain or kind not in ("sgd", "momentum") or (kind == "momentum" and decay):
+        if not plain or kind not in kinds or (kind == "momentum" and decay):
             return None
         if decay:
             for name in names:
@@ -138,7 +137,8 @@ class Updates:
             self.pending[name] = self._scaled(name, self.pending[name])
             part = self.tape.tensor(f"{name}.square_sum", (1,), "gradient")
             dims = split_count(self.tape.tensors[name].count)
-            self.tape.node("square_sum", f"{name}.square_sum", dims, {"total": part}, ins={"dw": self.pending[name]})
+            ins = {"dw": self.pending[name]}
+            self.tape.node("square_sum", f"{name}.square_sum", dims, outs={"total": part}, ins=ins)
             total = self.tape.accumulate("norm", total, part) if total else part
         for name in self.ready:
             clipped = self._inplace("clip_norm", name, self.pending.pop(name), {"total": total})
@@ -155,19 +155,17 @@ class Updates:
     def _scaled(self, name: str, gradient: str) -> str:
         if self.share == 1.0:
             return gradient
-        from tercet.kernel_table import split_float
-
         source = self.tape.tensors[gradient]
         mean = self.tape.tensor(f"{name}.mean", source.shape, "gradient")
         dims = (*split_count(source.count), *split_float(self.share))
-        self.tape.node("scale", f"{name}.mean", dims, {"y": mean}, ins={"x": gradient})
+        self.tape.node("scale", f"{name}.mean", dims, outs={"y": mean}, ins={"x": gradient})
         return mean
 
     def _inplace(self, op: str, name: str, gradient: str, ins: dict[str, str]) -> str:
         source = self.tape.tensors[gradient]
         clipped = self.tape.tensor(f"{name}.clipped", source.shape, "gradient")
         dims = split_count(source.count)
-        self.tape.node(op, f"{name}.{op}", dims, {"dw": clipped}, ins=ins, takes=(("dw", gradient),))
+        self.tape.node(op, f"{name}.{op}", dims, outs={"dw": clipped}, ins=ins, takes=(("dw", gradient),))
         return clipped
 
     def _emit(self, name: str, gradient: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The NumPy reference: executes a training graph in node order or by any legal schedule, with real freeing and overwriting."""
+"""The NumPy reference: executes a training graph in node order or by a schedule, with real freeing and overwriting."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tercet.autodiff.kernels import KERNELS
 from tercet.autodiff.optimizers import hyper as hyper_at
 from tercet.errors import InputError
 
-__all__ = ["KERNELS", "IllegalSchedule", "Reference", "train"]
-_DTYPES = {"u8": np.uint8, "u16": np.uint16, "i32": np.int32}
+__all__ = ["KERNELS", "IllegalScheduleError", "Reference", "train"]
+_DTYPES: dict[str, Any] = {"u8": np.uint8, "u16": np.uint16, "i32": np.int32}
 
 
-class IllegalSchedule(InputError):
+class IllegalScheduleError(InputError):
     """An action that cannot be carried out: it reads what is not there, or would compute something else."""
 
 
 class Reference:
     """A training run in NumPy.
 
-    `weights` maps parameter names to arrays (optimizer state may be among them; it starts at zero otherwise). `dtype` is f32,
-    or f64 for gradient checks.
+    `weights` maps parameter names to arrays (optimizer state may be among them; it starts at zero otherwise). `dtype`
+    is f32, or f64 for gradient checks.
     """
 
     def __init__(self, graph: Graph, weights: dict[str, np.ndarray], *, dtype: Any = np.float32) -> None:
@@ -59,7 +59,8 @@ class Reference:
         """The metric (summed loss, number correct) of one step on x [batch, ...] and its labels or targets.
 
         `actions` is a schedule of Compute, Recompute, PageOut, PageIn, Free and Update; node order otherwise. Raises
-        IllegalSchedule when an action reads a tensor that is not in memory or would give another result than the first time.
+        IllegalScheduleError when an action reads a tensor that is not in memory, or would compute another result than
+        the first time.
         """
         self._check_data(x, target)
         run = _Step(self, x, target, hyper or hyper_at(self.graph.optimizer, self.step_number))
@@ -73,7 +74,7 @@ class Reference:
         metric = next(t.name for t in reversed(self.graph.tensors.values()) if t.kind == "metric")
         found = self.buffers.get(metric, self.pages.get(metric))
         if found is None:
-            raise IllegalSchedule(f"the schedule ends without the metric {metric}")
+            raise IllegalScheduleError(f"the schedule ends without the metric {metric}")
         result = np.array(found)
         self._end()
         return result
@@ -121,11 +122,11 @@ class _Step:
             elif kind == "Free":
                 self._free(action.tensor)
             else:
-                raise IllegalSchedule(f"unknown action {kind}")
+                raise IllegalScheduleError(f"unknown action {kind}")
         except KeyError as error:
-            raise IllegalSchedule(f"{where}: no such node: {error}") from error
-        except IllegalSchedule as error:
-            raise IllegalSchedule(f"{where}: {error.message}") from error
+            raise IllegalScheduleError(f"{where}: no such node: {error}") from error
+        except IllegalScheduleError as error:
+            raise IllegalScheduleError(f"{where}: {error.message}") from error
 
     def compute(self, node: Node, *, first: bool) -> None:
         """Runs a node; a repetition must read the same versions of the weights as the first run."""
@@ -136,7 +137,7 @@ class _Step:
             if output in taken:
                 arrays[output] = self.buffers.pop(taken[output]).reshape(self.graph.tensors[output].shape)
             elif output in self.buffers and first:
-                raise IllegalSchedule(f"{output} is in memory already")
+                raise IllegalScheduleError(f"{output} is in memory already")
             else:
                 arrays[output] = self.buffers.get(output, self._empty(output))
             self.buffers[output] = arrays[output]
@@ -147,20 +148,20 @@ class _Step:
         self.versions.update(node.mutates)
 
     def check_complete(self) -> None:
-        """Raises IllegalSchedule unless every node that changes weights has run."""
+        """Raises IllegalScheduleError unless every node that changes weights has run."""
         missing = [n.name for n in self.graph.nodes if n.mutates and n.name not in self.read_versions]
         if missing:
-            raise IllegalSchedule(f"the schedule leaves out the update {missing[0]}")
+            raise IllegalScheduleError(f"the schedule leaves out the update {missing[0]}")
 
     def _check_repeat(self, node: Node, first: bool) -> None:
         versions = {name: self.versions[name] for name in node.inputs if self.graph.tensors[name].kind in PERSISTENT}
         known = self.read_versions.get(node.name)
         if known is not None and (first or not node.pure):
-            raise IllegalSchedule(f"{node.name} is computed twice, not recomputed" if node.pure else f"{node.name} must run once")
+            raise IllegalScheduleError(f"{node.name} is computed twice" + ("" if node.pure else ", it must run once"))
         if known is None and not first:
-            raise IllegalSchedule(f"{node.name} is recomputed before it was computed")
+            raise IllegalScheduleError(f"{node.name} is recomputed before it was computed")
         if known not in (None, versions):
-            raise IllegalSchedule(f"{node.name} is recomputed after its weights were updated")
+            raise IllegalScheduleError(f"{node.name} is recomputed after its weights were updated")
         self.read_versions[node.name] = versions
 
     def _read(self, node: Node, out: np.ndarray) -> None:
@@ -170,20 +171,19 @@ class _Step:
 
     def _resident(self, name: str) -> np.ndarray:
         if name not in self.buffers:
-            raise IllegalSchedule(f"{name} is not in memory")
+            raise IllegalScheduleError(f"{name} is not in memory")
         return self.buffers[name]
 
     def _empty(self, name: str) -> np.ndarray:
         tensor = self.graph.tensors[name]
-        if tensor.dtype == "f32":
-            return np.full(tensor.shape, np.nan, self.owner.real)
-        return np.full(tensor.shape, np.iinfo(_DTYPES[tensor.dtype]).max, _DTYPES[tensor.dtype])
+        dtype = _DTYPES.get(tensor.dtype, self.owner.real)
+        return np.full(tensor.shape, _poison(dtype), dtype)
 
     def _page_in(self, name: str) -> None:
         if name not in self.owner.pages:
-            raise IllegalSchedule(f"{name} was never paged out")
+            raise IllegalScheduleError(f"{name} was never paged out")
         if name in self.buffers:
-            raise IllegalSchedule(f"{name} is in memory already")
+            raise IllegalScheduleError(f"{name} is in memory already")
         self.buffers[name] = self.owner.pages[name].copy()
 
     def _free(self, name: str) -> None:
@@ -191,10 +191,15 @@ class _Step:
         if self.graph.tensors[name].kind in PERSISTENT:
             page = self.owner.pages.get(name)
             if page is None or not np.array_equal(page, array):
-                raise IllegalSchedule(f"{name} would be lost: its page is missing or old")
+                raise IllegalScheduleError(f"{name} would be lost: its page is missing or old")
         # whoever still holds the array sees that it is gone
-        array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max)
+        array.fill(_poison(array.dtype))
         del self.buffers[name]
+
+
+def _poison(dtype: Any) -> float:
+    """What a buffer holds that nothing has been written to: not a number, or the largest integer."""
+    return float("nan") if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 
 def train(
@@ -204,7 +209,7 @@ def train(
     *,
     actions: Sequence[Any] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[float]]:
-    """(weights and state, mean loss of each step) after a step on each of `batches`, by the schedule `actions` if given."""
+    """(weights and state, mean loss of each step) after a step on each of `batches`, by a schedule if given."""
     run = Reference(graph, weights)
-    losses = [float(run.step(x, target, actions=actions)[0]) / graph.batch for x, target in batches]
+    losses = [float(run.step(x, target, actions=actions)[0]) / graph.samples for x, target in batches]
     return run.weights, losses

@@ -38,11 +38,18 @@ class Call:
 
 
 class Tape:
-    """Nodes and tensors in the making. `prefix` goes before the names of a micro-batch."""
+    """Nodes and tensors in the making; `prefix` goes before the names of a micro-batch, `trained` are parameters."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.prefix = ""
+        # which part of the step's data is read, where it is divided into micro-batches
+        self.part: int | None = None
+        # without training: running statistics, no dropout, nothing kept for a backward pass
+        self.training = True
+        # `argmax` or `input`: what maximum pooling keeps for its backward pass
+        self.pool_keeps = "argmax"
+        self.trained: set[str] = set()
         self.phase: Phase = "forward"
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
@@ -69,6 +76,7 @@ class Tape:
         op: str,
         name: str,
         dims: tuple[int, ...],
+        *,
         outs: dict[str, str] | None = None,
         mutates: dict[str, str] | None = None,
         ins: dict[str, str] | None = None,
@@ -108,19 +116,16 @@ class Tape:
             return dy
         dz = self.batched(f"{name}.dz", y.shape, "gradient")
         dims = (*split_count(self.count(y)), ACTIVATIONS[activation])
-        self.node(
-            "activation_backward", f"{name}.activation_backward", dims, {"dz": dz}, ins={"y": y.tensor}, takes=(("dz", dy),)
-        )
+        node = f"{name}.activation_backward"
+        self.node("activation_backward", node, dims, outs={"dz": dz}, ins={"y": y.tensor}, takes=(("dz", dy),))
         return dz
 
     def accumulate(self, name: str, gradient: str, other: str) -> str:
-        """The sum of two gradients of one value, in the buffer of the first."""
+        """The sum of two gradients (or metrics), in the buffer of the first."""
         first = self.tensors[gradient]
-        total = self.tensor(f"{name}.sum", first.shape, "gradient")
-        if self.prefix and total.startswith(self.prefix * 2):
-            raise AssertionError(total)
+        total = self.tensor(f"{name}.sum", first.shape, first.kind)
         self.node(
-            "accumulate", f"{name}.accumulate", split_count(first.count), {"y": total}, ins={"x": other},
+            "accumulate", f"{name}.accumulate", split_count(first.count), outs={"y": total}, ins={"x": other},
             takes=(("y", gradient),),
         )  # fmt: skip
         return total

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from tercet.autodiff.graph import Graph, Tensor, check
-from tercet.autodiff.losses import LOSSES, Loss, write_loss
+from tercet.autodiff.losses import LOSSES, Loss, read, write_loss
 from tercet.autodiff.optimizers import Updates, settings
 from tercet.autodiff.rules import RULES
 from tercet.autodiff.tape import Call, Tape, Value
@@ -23,13 +23,15 @@ def training_graph(
     optimizer: dict[str, Any] | None = None,
     *,
     micro_batches: int = 1,
+    pool_keeps: str = "argmax",
     inputs: dict[str, str] | None = None,
 ) -> Graph:
     """The training graph of one step of `batch` samples, in parts of batch / micro_batches whose gradients are summed.
 
     `optimizer`: {"name": sgd | momentum | nesterov | adam | adamw, "rate", "momentum", "decay", "clip_norm", ...};
-    `inputs`: the hashes of the artefacts that it is made from. A last softmax (sigmoid) that the loss contains is left out.
-    Raises InputError on a batch or loss that does not fit.
+    `pool_keeps`: what maximum pooling keeps for its backward pass, `argmax` (a byte an output) or its `input`;
+    `inputs`: the hashes of the artefacts that it is made from. A last softmax (sigmoid) that the loss contains is left
+    out. Raises InputError on a batch or loss that does not fit.
     """
     if batch < 1 or micro_batches < 1 or batch % micro_batches:
         raise InputError(f"a batch of {batch} does not divide into {micro_batches} equal parts of 1 or more")
@@ -37,20 +39,18 @@ def training_graph(
         raise InputError(f"unknown loss {loss!r}", hint=", ".join(LOSSES))
     complete = settings(optimizer)
     layers = _without_last(model, LOSSES[loss])
-    trained = {name for name, p in model.parameters.items() if p.trainable and p.init not in STATISTICS}
-    if not trained & {name for layer in layers for name in layer.parameters.values()}:
+    tape = _tape(model, batch // micro_batches)
+    tape.pool_keeps = pool_keeps
+    if not tape.trained & {name for layer in layers for name in layer.parameters.values()}:
         raise InputError(f"{model.name}: every parameter is frozen, there is nothing to train")
-    tape = Tape(batch // micro_batches)
-    for parameter in model.parameters.values():
-        kind = "state" if parameter.init in STATISTICS else "weight"
-        tape.tensors[parameter.name] = Tensor(parameter.name, parameter.shape, "f32", kind)  # type: ignore[arg-type]
     uses = Counter(name for layer in layers for name in layer.parameters.values())
-    updates = Updates(tape, complete, {name: count * micro_batches for name, count in uses.items()}, trained)
+    updates = Updates(tape, complete, {name: count * micro_batches for name, count in uses.items()})
     updates.share = 1.0 / micro_batches
     metric = ""
     for part in range(micro_batches):
-        tape.prefix = f"part{part}." if micro_batches > 1 else ""
-        found = _step(tape, updates, model, layers, loss, part if micro_batches > 1 else None)
+        if micro_batches > 1:
+            tape.prefix, tape.part = f"part{part}.", part
+        found = _step(tape, updates, model, layers, LOSSES[loss])
         metric = tape.accumulate("metric", metric, found) if metric else found
     tape.prefix = ""
     updates.finish()
@@ -60,11 +60,43 @@ def training_graph(
     return graph
 
 
+def inference_graph(model: Model, batch: int) -> tuple[Graph, str]:
+    """The forward pass alone (running statistics, no dropout) and the name of the tensor that holds the outputs."""
+    tape = _tape(model, batch)
+    tape.training = False
+    _, values = _forward(tape, model, _live(model.layers))
+    nodes = tape.finish()
+    graph = Graph(model.name, batch, _used(tape.tensors, nodes), nodes, "none", {})
+    check(graph, model.name)
+    return graph, values[model.output].tensor
+
+
+def _tape(model: Model, batch: int) -> Tape:
+    """A tape with the model's parameters declared."""
+    tape = Tape(batch)
+    for name, parameter in model.parameters.items():
+        statistics = parameter.init in STATISTICS
+        tape.tensors[name] = Tensor(name, parameter.shape, "f32", "state" if statistics else "weight")
+        if parameter.trainable and not statistics:
+            tape.trained.add(name)
+    return tape
+
+
 def _without_last(model: Model, loss: Loss) -> tuple[Layer, ...]:
     last = model.layers[-1]
-    if loss.contains and loss.contains in (last.op, last.attrs.get("kind")):
-        return model.layers[:-1]
-    return model.layers
+    contained = loss.contains and loss.contains in (last.op, last.attrs.get("kind"))
+    return _live(model.layers[:-1] if contained else model.layers)
+
+
+def _live(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The layers on which the last one depends."""
+    needed = {layers[-1].name}
+    kept = []
+    for layer in reversed(layers):
+        if layer.name in needed:
+            needed.update(layer.inputs)
+            kept.append(layer)
+    return tuple(reversed(kept))
 
 
 def _used(tensors: dict[str, Tensor], nodes: tuple[Any, ...]) -> dict[str, Tensor]:
@@ -72,13 +104,11 @@ def _used(tensors: dict[str, Tensor], nodes: tuple[Any, ...]) -> dict[str, Tenso
     return {name: tensor for name, tensor in tensors.items() if name in names}
 
 
-def _step(
-    tape: Tape, updates: Updates, model: Model, layers: tuple[Layer, ...], loss: str, part: int | None
-) -> str:
+def _step(tape: Tape, updates: Updates, model: Model, layers: tuple[Layer, ...], loss: Loss) -> str:
     """Writes one (micro-)batch and returns its metric tensor."""
-    calls, values = _forward(tape, model, layers, part)
+    calls, values = _forward(tape, model, layers)
     output = values[layers[-1].name]
-    metric, gradient = write_loss(tape, LOSSES[loss], output, part)
+    metric, gradient = write_loss(tape, loss, output)
     tape.phase = "backward"
     needed = _needing(tape, updates, calls)
     gradients: dict[str, str] = {output.tensor: gradient}
@@ -98,11 +128,9 @@ def _step(
     return metric
 
 
-def _forward(
-    tape: Tape, model: Model, layers: tuple[Layer, ...], part: int | None
-) -> tuple[list[Call], dict[str, Value]]:
+def _forward(tape: Tape, model: Model, layers: tuple[Layer, ...]) -> tuple[list[Call], dict[str, Value]]:
     readers = Counter(name for layer in layers for name in layer.inputs)
-    values = {INPUT: _read_input(tape, model, part)}
+    values = {INPUT: _read_input(tape, model)}
     made: dict[str, Call] = {}
     calls: list[Call] = []
     tape.phase = "forward"
@@ -130,15 +158,12 @@ def _follower(rest: tuple[Layer, ...], layer: Layer, readers: Counter[str]) -> L
     return reader if reader and reader.op == "activation" and reader.attrs["kind"] in FUSIBLE else None
 
 
-def _read_input(tape: Tape, model: Model, part: int | None) -> Value:
+def _read_input(tape: Tape, model: Model) -> Value:
     tokens = model.input_dtype != "f32"
     tape.phase = "input"
     tensor = tape.tensor("x", (tape.batch, *model.input_shape), "input", model.input_dtype)
     dims: tuple[int, ...] = (tape.batch, product(model.input_shape))
-    op = "read_tokens" if tokens else "read_input"
-    if part is not None:
-        op, dims = f"{op}_rows", (*dims, part * tape.batch)
-    tape.node(op, op.removesuffix("_rows"), dims, {"ids" if tokens else "x": tensor})
+    read(tape, "read_tokens" if tokens else "read_input", dims, "ids" if tokens else "x", tensor)
     return Value(tensor, model.input_shape)
 
 

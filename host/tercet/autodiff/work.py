@@ -11,7 +11,7 @@ from tercet.kernel_table import KERNELS, named_dims
 def macs(op: str, dims: tuple[int, ...]) -> int:
     """The multiply-accumulates of one run; 0 where the operator has no sums of products (element-wise ones)."""
     named = {name: int(value) for name, value in named_dims(op, dims).items()}
-    family = op.split("_")[0]
+    family = op.split("_", maxsplit=1)[0]
     if family == "dense":
         return named["batch"] * named["inputs"] * named["outputs"]
     window = prod(named.get(name, 0) for name in ("out_height", "out_width", "kernel_height", "kernel_width"))

@@ -82,8 +82,9 @@ class Builder:
         name: str = "",
     ) -> Builder:
         """A convolution; padding is one number, (top, left, bottom, right) or `same`."""
-        attrs = self._window(kernel, stride, padding)
-        return self.layer("conv2d", name=name, channels=channels, groups=groups, bias=bias, **attrs)
+        attrs: dict[str, Any] = self._window(kernel, stride, padding)
+        attrs |= {"channels": channels, "groups": groups, "bias": bias}
+        return self.layer("conv2d", name=name, **attrs)
 
     def depthwise(self, kernel: Pair, *, stride: Pair = 1, padding: int | str = 0, bias: bool = True) -> Builder:
         """A convolution of each channel by itself."""
@@ -92,13 +93,14 @@ class Builder:
 
     def max_pool(self, kernel: Pair, *, stride: Pair | None = None, padding: int | str = 0) -> Builder:
         """The maximum of each window; the stride is the window's size unless given."""
-        return self.layer("max_pool", **self._window(kernel, kernel if stride is None else stride, padding))
+        attrs: dict[str, Any] = self._window(kernel, kernel if stride is None else stride, padding)
+        return self.layer("max_pool", **attrs)
 
     def average_pool(
         self, kernel: Pair, *, stride: Pair | None = None, padding: int | str = 0, count_padding: bool = False
     ) -> Builder:
         """The mean of each window; padding counts as zeros only with `count_padding`."""
-        attrs = self._window(kernel, kernel if stride is None else stride, padding)
+        attrs: dict[str, Any] = self._window(kernel, kernel if stride is None else stride, padding)
         return self.layer("average_pool", count_padding=count_padding, **attrs)
 
     def global_average_pool(self) -> Builder:
@@ -112,7 +114,7 @@ class Builder:
 
     def activation(self, kind: str, *, alpha: float = 0.01) -> Builder:
         """An element-wise function: relu relu6 leaky_relu tanh sigmoid gelu gelu_tanh."""
-        extra = {"alpha": alpha} if kind == "leaky_relu" else {}
+        extra: dict[str, Any] = {"alpha": alpha} if kind == "leaky_relu" else {}
         return self.layer("activation", kind=kind, **extra)
 
     def relu(self) -> Builder:
@@ -147,6 +149,22 @@ class Builder:
     def layer_norm(self, *, epsilon: float = 1e-5) -> Builder:
         """Normalisation over the last axis."""
         return self.layer("layer_norm", epsilon=epsilon)
+
+    def group_norm(self, groups: int, *, epsilon: float = 1e-5) -> Builder:
+        """Normalisation over groups of channels."""
+        return self.layer("group_norm", groups=groups, epsilon=epsilon)
+
+    def embedding(self, vocabulary: int, width: int) -> Builder:
+        """A row of a table [vocabulary, width] for each token."""
+        return self.layer("embedding", vocabulary=vocabulary, width=width)
+
+    def position(self) -> Builder:
+        """Adds a learned vector to each position."""
+        return self.layer("position")
+
+    def first_token(self) -> Builder:
+        """The vector of the first position."""
+        return self.layer("first_token")
 
     def attention(self, heads: int, *, causal: bool = False) -> Builder:
         """Multi-head self-attention over (tokens, width), with projections of query, key, value and output."""

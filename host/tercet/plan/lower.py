@@ -184,7 +184,8 @@ def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, o
     may cost bytes over the live peak.
     """
     state = _walk(graph, schedule, overlap)
-    placement = place([Interval(b.name, b.nbytes, b.start, b.end or 0) for b in state.buffers], alignment=ALIGNMENT)
+    intervals = [Interval(b.name, b.nbytes, b.start, (b.end or 0) - 1) for b in state.buffers]
+    placement = place(intervals, alignment=ALIGNMENT)
     for buffer, offset in zip(state.buffers, placement.offsets, strict=True):
         buffer.offset = offset
     _mark_training_only(state)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tercet.autodiff.training import training_graph
 from tercet.errors import ArtifactError, InputError
 from tercet.model import graph as models

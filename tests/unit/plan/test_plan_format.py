@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tercet import plan_format
 from tercet.errors import ArtifactError
 from tercet.plan import generate

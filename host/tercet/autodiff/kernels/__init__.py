@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operators of the kernel table in NumPy: what the device's kernels are compared with.
 
-Each takes (tensors, dims, hyper): arrays by operand name in their graph shapes, dimensions by name (`kernel_table.named_dims`)
+Each takes (tensors, dims, hyper): arrays by operand name in their graph shapes, integer dimensions in the table's order
 and the step's float settings by name. It writes into its outputs and mutated operands, as the device does.
 """
 

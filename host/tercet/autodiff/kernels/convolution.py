@@ -94,7 +94,7 @@ def _backward_data(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
         )
         part = wide[:, group * each_in : (group + 1) * each_in]
         for i, j, view in taps(part, d):
-            view += columns[..., i, j].transpose(0, 3, 1, 2)
+            np.add(view, columns[..., i, j].transpose(0, 3, 1, 2), out=view)
     dx[...] = cropped(wide, d)
 
 
@@ -118,7 +118,7 @@ def _depthwise_backward_data(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
     dz, dx = _z(t, d), _x(t, d, "dx")
     wide = np.zeros_like(padded(dx, d))
     for i, j, view in taps(wide, d):
-        view += dz * t["w"][:, 0, i, j, None, None]
+        np.add(view, dz * t["w"][:, 0, i, j, None, None], out=view)
     dx[...] = cropped(wide, d)
 
 

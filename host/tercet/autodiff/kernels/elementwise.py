@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ from tercet.autodiff.kernels.dense import activate
 
 Array = np.ndarray
 Hyper = dict[str, float]
-_erf = np.frompyfunc(math.erf, 1, 1)
+Function = Callable[[dict[str, Array], Any, Hyper], None]
+
+
+def _erf(x: Array) -> Array:
+    return np.fromiter(map(math.erf, x.tolist()), x.dtype, x.size)
 
 
 def philox_uniform(count: int, stream: int, seed: int, step: int) -> Array:
@@ -35,8 +40,7 @@ def philox_uniform(count: int, stream: int, seed: int, step: int) -> Array:
 def _dropout(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
     uniform = philox_uniform(int(d["count"]), d["stream"], int(hyper["seed"]), int(hyper["step"]))
     real = t["y"].dtype.type
-    kept = (uniform >= d["drop"]).reshape(t["x"].shape)
-    t["y"][...] = np.where(kept, t["x"] * real(1 / (1 - d["drop"])), real(0)).reshape(t["y"].shape)
+    t["y"][...] = np.where(uniform >= d["drop"], t["x"] * real(1 / (1 - d["drop"])), real(0))
 
 
 def _gelu_forward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
@@ -45,7 +49,7 @@ def _gelu_forward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
         inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
         t["y"][...] = 0.5 * x * (1 + np.tanh(inner))
     else:
-        t["y"][...] = 0.5 * x * (1 + _erf(x * math.sqrt(0.5)).astype(x.dtype))
+        t["y"][...] = 0.5 * x * (1 + _erf(x * math.sqrt(0.5)))
 
 
 def _gelu_backward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
@@ -56,7 +60,7 @@ def _gelu_backward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
         derivative = 0.5 * (1 + tanh) + 0.5 * x * (1 - tanh**2) * slope
     else:
         density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-        derivative = 0.5 * (1 + _erf(x * math.sqrt(0.5)).astype(x.dtype)) + x * density
+        derivative = 0.5 * (1 + _erf(x * math.sqrt(0.5))) + x * density
     t["dx"][...] = t["dy"] * derivative
 
 
@@ -88,11 +92,11 @@ def _add(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
 
 
 def _multiply(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
-    t["y"][...] = (t["a"] * t["b"].reshape(t["a"].shape)).reshape(t["y"].shape)
+    t["y"][...] = t["a"] * t["b"]
 
 
 def _accumulate(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
-    t["y"][...] += t["x"].reshape(t["y"].shape)
+    t["y"][...] += t["x"]
 
 
 def _scale(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
@@ -100,7 +104,7 @@ def _scale(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
 
 
 def _copy(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
-    t["y"][...] = t["x"].reshape(t["y"].shape)
+    t["y"][...] = t["x"]
 
 
 def _activation(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
@@ -117,26 +121,38 @@ def _slice(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
     t["y"][...] = rows[:, d["first"] : d["first"] + d["width_y"]].reshape(t["y"].shape)
 
 
+def _slice_backward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
+    rows = np.zeros((d["outer"], d["width_x"]), t["dx"].dtype)
+    rows[:, d["first"] : d["first"] + d["width_y"]] = t["dy"].reshape(d["outer"], d["width_y"])
+    t["dx"][...] = rows.reshape(t["dx"].shape)
+
+
 def _transpose(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
     extents, axes = ([d[f"{name}_{axis}"] for axis in range(4)] for name in ("extent", "axis"))
     t["y"][...] = t["x"].reshape(extents).transpose(axes).reshape(t["y"].shape)
 
 
+def _flat(function: Function) -> Function:
+    """The function on flat views: tensors of several shapes may share the buffer of an element-wise operator."""
+    return lambda t, d, hyper: function({name: value.reshape(-1) for name, value in t.items()}, d, hyper)
+
+
 KERNELS = {
-    "dropout": _dropout,
-    "gelu_forward": _gelu_forward,
-    "gelu_backward": _gelu_backward,
+    "dropout": _flat(_dropout),
+    "gelu_forward": _flat(_gelu_forward),
+    "gelu_backward": _flat(_gelu_backward),
     "softmax_forward": _softmax_forward,
     "softmax_backward": _softmax_backward,
-    "leaky_relu_forward": _leaky_forward,
-    "leaky_relu_backward": _leaky_backward,
-    "activation_forward": _activation,
-    "add_forward": _add,
-    "multiply_forward": _multiply,
-    "accumulate": _accumulate,
-    "scale": _scale,
-    "copy": _copy,
+    "leaky_relu_forward": _flat(_leaky_forward),
+    "leaky_relu_backward": _flat(_leaky_backward),
+    "activation_forward": _flat(_activation),
+    "add_forward": _flat(_add),
+    "multiply_forward": _flat(_multiply),
+    "accumulate": _flat(_accumulate),
+    "scale": _flat(_scale),
+    "copy": _flat(_copy),
     "concat": _concat,
     "slice": _slice,
+    "slice_backward": _slice_backward,
     "transpose": _transpose,
 }

@@ -31,7 +31,7 @@ def _spread(dy: Array, argmax: Array, x: Array, d: Any) -> Array:
     """dx: each dy at the place of its window's maximum, in the shape of x."""
     wide = np.zeros_like(padded(x, d))
     for i, j, view in taps(wide, d):
-        view += np.where(argmax == i * d["kernel_width"] + j, dy, dy.dtype.type(0))
+        np.add(view, dy, out=view, where=argmax == i * d["kernel_width"] + j)
     return cropped(wide, d)
 
 
@@ -71,7 +71,7 @@ def _average_backward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
     share = dy / _divisor(d, dy.dtype)
     wide = np.zeros_like(padded(dx, d))
     for _, _, view in taps(wide, d):
-        view += share
+        np.add(view, share, out=view)
     dx[...] = cropped(wide, d)
 
 

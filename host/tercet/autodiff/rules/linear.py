@@ -42,7 +42,7 @@ def forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> C
     y = Value(tape.batched(layer.name, shape := OPERATORS[layer.op].shape(layer.name, layer.attrs, shapes)), shape)
     dims = (*linear_dims(tape.batch, layer, shapes[0]), ACTIVATIONS[activation])
     op = f"{family(layer, shapes)}_forward"
-    tape.node(op, layer.name, dims, {"y": y.tensor}, ins={"x": inputs[0].tensor, **layer.parameters})
+    tape.node(op, layer.name, dims, outs={"y": y.tensor}, ins={"x": inputs[0].tensor, **layer.parameters})
     return Call(layer, inputs, y, activation)
 
 
@@ -54,7 +54,7 @@ def backward(tape: Tape, updates: Updates, call: Call, dz: str, needs: list[bool
     if needs[0]:
         dx = tape.batched(f"{layer.name}.dx", x.shape, "gradient")
         tape.node(
-            f"{kind}_backward_data", f"{layer.name}.backward_data", dims, {"dx": dx},
+            f"{kind}_backward_data", f"{layer.name}.backward_data", dims, outs={"dx": dx},
             ins={"dz": dz, "w": layer.parameters["w"]},
         )  # fmt: skip
     trained = {role: name for role, name in layer.parameters.items() if updates.trains(name)}
@@ -75,7 +75,7 @@ def backward(tape: Tape, updates: Updates, call: Call, dz: str, needs: list[bool
         for role, name in layer.parameters.items()
         if role == "w" or role in trained
     }
-    tape.node(f"{kind}_backward_weights", f"{layer.name}.backward_weights", dims, outs, ins=ins)
+    tape.node(f"{kind}_backward_weights", f"{layer.name}.backward_weights", dims, outs=outs, ins=ins)
     for role, name in trained.items():
         updates.apply(name, outs[f"d{role}"])
     return [dx]
