@@ -47,6 +47,8 @@ class Pager:
             rest = nbytes - whole
             if outward:
                 buffer[:rest] = view[offset + whole : offset + nbytes]
+                # what else stood there must not reach the card
+                self._kernels.fill(buffer[rest:], 0)
             move(block + whole // BLOCK_BYTES, buffer)
             if not outward:
                 view[offset + whole : offset + nbytes] = buffer[:rest]
