@@ -98,7 +98,8 @@ class Updates:
     def fused(self, *names: str, kinds: tuple[str, ...] = ("sgd", "momentum")) -> str | None:
         """Which of the fused updates may apply these parameters' gradient at once, if any."""
         clipped = "clip_value" in self.optimizer or "clip_norm" in self.optimizer
-        plain = all(self.uses[name] == 1 and name in self.tape.trained for name in names) and not clipped
+        single = all(self.uses[name] == 1 and name not in self.pending and self.trains(name) for name in names)
+        plain = single and not clipped
         kind, decay = self.optimizer["name"], self.optimizer["decay"]
         if not plain or kind not in kinds or (kind == "momentum" and decay):
             return None
