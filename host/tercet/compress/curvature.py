@@ -34,9 +34,7 @@ def hessian_diagonal(network: Network, weights: Weights, x: np.ndarray) -> Weigh
     """`{weight name: h_kk}` of the mean loss over the samples `x`, f32 in the weights' shapes."""
     x = network.shaped(x)
     layers = {layer.name: layer for layer in weight_layers(network.model)}
-    total = {
-        layer.parameters["w"]: np.zeros(weights[layer.parameters["w"]].shape, np.float32) for layer in layers.values()
-    }
+    total = {layer.parameters["w"]: np.zeros(weights[layer.parameters["w"]].shape, np.float32) for layer in layers.values()}
     for at in range(0, len(x), CHUNK):
         trace = network.forward(weights, x[at : at + CHUNK])
         chance = softmax(trace.logits)

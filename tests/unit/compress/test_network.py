@@ -59,23 +59,17 @@ def test_training_learns_digits_and_repeats_exactly():
 def test_distillation_pulls_towards_the_teacher():
     data, model = load("digits"), _digits_model()
     network = Network(model)
-    teacher = train(
-        network, initialise(model, 0), Samples(data.inputs(), data.labels()), Recipe(epochs=15, batch=32, rate=1e-2)
-    )
+    teacher = train(network, initialise(model, 0), Samples(data.inputs(), data.labels()), Recipe(epochs=15, batch=32, rate=1e-2))
     wrong = (data.labels() + 1) % 10
     recipe = Recipe(epochs=15, batch=32, rate=1e-2, blend=1.0)
-    taught = train(
-        network, initialise(model, 1), Samples(data.inputs(), wrong), recipe, teacher=teacher_of(network, teacher)
-    )
+    taught = train(network, initialise(model, 1), Samples(data.inputs(), wrong), recipe, teacher=teacher_of(network, teacher))
     assert network.error_percent(taught, Samples(data.inputs("test"), data.labels("test"))) < 15.0
 
 
 def test_frozen_parameters_stay():
     data, model = load("digits"), _digits_model()
     weights = initialise(model, 0)
-    trained = train(
-        Network(model), weights, Samples(data.inputs(), data.labels()), Recipe(epochs=1), frozen={"dense1.w"}
-    )
+    trained = train(Network(model), weights, Samples(data.inputs(), data.labels()), Recipe(epochs=1), frozen={"dense1.w"})
     assert np.array_equal(trained["dense1.w"], weights["dense1.w"])
     assert not np.array_equal(trained["dense2.w"], weights["dense2.w"])
 
