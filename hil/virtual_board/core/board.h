@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The emulated board: everything that the core's files share.
+#ifndef TERCET_BOARD_H
+#define TERCET_BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unicorn/unicorn.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+enum {
+    CPU_HZ = 64000000,
+    FLASH_BYTES = 0x100000,
+    FLASH_PAGE_BYTES = 4096,
+    RAM_BASE = 0x20000000,
+    RAM_CODE_BASE = 0x00800000,  // the same RAM on the code bus
+    BIN_CYCLES = 640,            // 10 us, one meter sample
+    PATH_BLOCKS = 1024,          // history kept for crash reports
+    PERIPHERALS = 48,
+    NEVER_HI = 0x7fffffff
+};
+#define NEVER ((uint64_t)NEVER_HI << 32)
+
+// Moments at which something happens by itself. Ties are served in this order.
+enum slot {
+    SLOT_SLICE, SLOT_FAULT, SLOT_WATCHDOG, SLOT_SYSTICK,
+    SLOT_TIMER0, SLOT_RTC0 = SLOT_TIMER0 + 5,
+    SLOT_UART_TX = SLOT_RTC0 + 3, SLOT_UART_RX,
+    SLOT_SPIM0, SLOT_RNG = SLOT_SPIM0 + 4, SLOT_TEMP, SLOT_ECB, SLOT_HFXO, SLOT_LFCLK,
+    SLOT_NVMC, SLOT_CARD, SLOT_SAADC, SLOT_TWIM, SLOTS
+};
+
+// Why tb_run returned; the Python side mirrors these.
+enum stop { STOP_NONE, STOP_SLICE, STOP_HALT, STOP_REPORT, STOP_SYSTEM_OFF, STOP_INPUT };
+
+// What a translated block costs. `bytes` 0 means: not yet seen.
+struct block {
+    uint16_t bytes, count, cycles;
+    uint8_t conditional;  // instructions inside IT blocks
+    uint8_t flags;
+};
+enum {
+    BLOCK_RAM = 1,         // code in RAM: may change under the engine's feet
+    BLOCK_FP = 2,          // has FPU instructions
+    BLOCK_EVENT = 4,       // has SEV
+    BLOCK_OPEN_IT = 8,     // ends inside an IT block
+    BLOCK_INDIRECT = 16    // ends with a branch to a computed address
+};
+
+struct peripheral;
+struct board;
+
+struct shortcut { uint8_t bit, event, task; };
+struct span { uint16_t first, last; };  // register offsets, both inclusive
+
+// One kind of peripheral: Nordic's common register layout as data, the rest as functions.
+struct kind {
+    const char *name;
+    uint32_t tasks, events;  // bit n: register 0x000 + 4n / 0x100 + 4n exists
+    const struct shortcut *shortcuts;
+    int shortcut_count;
+    const struct span *plain;  // registers that merely keep what is written
+    int plain_count;
+    void (*task)(struct board *, struct peripheral *, int task);
+    // Both return false when they do not know the register.
+    bool (*read)(struct board *, struct peripheral *, uint32_t offset, uint32_t *value);
+    bool (*write)(struct board *, struct peripheral *, uint32_t offset, uint32_t value);
+    void (*reset)(struct board *, struct peripheral *);
+};
+
+struct peripheral {
+    const struct kind *kind;
+    uint32_t base;
+    uint8_t irq, index;
+    uint32_t reg[1024];
+};
+
+struct timer { uint64_t since; uint32_t count; bool running; };
+struct rtc { uint64_t since; uint32_t count; bool running; uint64_t blocked[4]; };
+struct systick { uint64_t since; uint32_t ctrl, load, start; bool flag; };
+
+struct uart {
+    bool rx_on, tx_on, rx_stopping;
+    uint32_t rx_at, tx_at, tx_left;
+    uint8_t fifo[8];
+    int fifo_count;
+    uint64_t tx_due;
+};
+
+struct power {
+    uint64_t at, bin_at;
+    int64_t soc_na, card_na;
+    unsigned __int128 soc_charge, card_charge;  // nA x cycles
+    double bin_charge;
+    bool metered;
+    double *bins; uint8_t *logic; uint32_t bin_count, bin_capacity; uint64_t bins_lost;
+    uint8_t pins;
+    int64_t current_na[32];
+    int64_t card_after_na;
+};
+
+struct debug {
+    bool enabled, halted, step, mask_interrupts, vector_catch_reset;
+    uint32_t demcr, dfsr, dcrdr;
+    uint32_t fp_ctrl, fp_comp[8];
+    uint32_t dwt_ctrl, dwt_comp[4], dwt_mask[4], dwt_function[4];
+    uc_hook watch_hook[4];
+    uint32_t cyccnt_base; uint64_t cyccnt_at, cyccnt_slept;
+    uint32_t reset_seen;
+    uint32_t break_at[16]; int break_count;
+    uint32_t pass_over;
+};
+
+// A transfer starts: PSEL.SCK, MOSI, MISO, then `bytes` in both directions.
+typedef void (*spi_callback)(uint64_t cycle, int bus, const uint32_t *pins, const uint8_t *tx, uint8_t *rx,
+                             uint32_t bytes, uint32_t cycles_per_byte);
+typedef void (*pin_callback)(uint64_t cycle, int pin, int level);
+
+struct board {
+    uc_engine *uc;
+    uint8_t *flash, *ram, *ram_shadow;
+    uint32_t ram_bytes;
+
+    // The hot part: touched for every block.
+    uint64_t cycle, hook_deadline, instructions, skipped;
+    struct block *flash_blocks, *ram_blocks, *alias_blocks;
+    uint32_t fallthrough;
+    uint32_t path_taken;  // extra cycles if control does not fall through
+    uint8_t special;  // block flags that need the slow path now
+    uint32_t path_at;
+    uint32_t path[PATH_BLOCKS];
+
+    uint64_t due[SLOTS], deadline, time;
+    uint8_t *conditional_flash, *conditional_ram;  // extra cycles of a conditional instruction that is executed
+    uint64_t *hook_begin, *hook_end;               // bounds of the one code hook, inside the engine's record of it
+    uint32_t fresh_at;
+    bool flush_wanted; uint32_t flush_from, flush_to;
+    bool open_it, stepping, fp_trap;
+
+    // Exceptions, by number 0..63.
+    uint64_t pending, enabled, active, level;
+    uint8_t priority[64];
+    uint8_t prigroup;
+    uint32_t vtor, ccr, actlr, cfsr, hfsr, mmfar, bfar, cpacr, scr, fpccr, fpcar, fpdscr;
+    bool sleeping, event_register, wait_for_event, locked_up;
+    struct systick systick;
+    bool bus_fault; uint32_t bus_fault_address; bool bus_fault_write;
+    uint32_t fault_block;
+    uint32_t interrupt;  // what the engine's interrupt hook saw
+    bool interrupted;  // the engine was stopped by us, not by the program
+
+    struct peripheral peripherals[PERIPHERALS];
+    int peripheral_count;
+    struct peripheral *by_page[256];
+    struct timer timers[5];
+    struct rtc rtcs[3];
+    uint64_t lf_started;
+    bool lf_running, hf_running;
+    struct uart uart;
+    uint8_t serial_out[65536]; uint32_t serial_out_count;
+    struct { uint64_t at; uint8_t byte; } serial_in[8192]; uint32_t serial_in_head, serial_in_tail;
+    uint64_t rng_state, seed;
+    uint32_t gpio_out[2], gpio_dir[2], gpio_in[2], gpio_cnf[2][32], gpio_latch[2], pin_watch[2];
+    uint32_t gpio_driven[2], gpio_level[2], gpio_detect[2];
+    struct { uint32_t at, old; } nor[64]; int nor_count;
+    uint64_t nvmc_busy_until;
+    uint8_t spim_rx[4][65536]; uint32_t spim_bytes[4];
+    uint32_t uicr[0x400], ficr[0x400];
+    uint32_t watchdog_reload_mask;
+    uint32_t reset_reason, retained[2], reset_count;
+    uint64_t erase_count, write_count;
+    bool flash_dirty, reset_wanted;
+    bool full_cycle_model;
+
+    struct power power;
+    struct debug debug;
+    spi_callback on_spi;
+    pin_callback on_pin;
+    enum stop stop;
+    char report[512];
+    uint64_t slept_cycles, exceptions_taken;
+};
+
+// core.c, blocks.c
+void stop_with_report(struct board *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void blocks_forget(struct board *b, uint32_t from, uint32_t to);
+void blocks_forget_all(struct board *b);
+void hook_bounds(struct board *b, uint64_t from, uint64_t to);
+struct block *block_of(struct board *b, uint32_t address);
+const uint8_t *code_at(struct board *b, uint32_t address);
+void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user);
+void on_conditional(uc_engine *uc, uint64_t address, uint32_t size, void *user);
+uint32_t reg_get(struct board *b, int reg);
+void reg_set(struct board *b, int reg, uint32_t value);
+bool memory_read(struct board *b, uint32_t address, void *to, uint32_t bytes);
+bool memory_write(struct board *b, uint32_t address, const void *from, uint32_t bytes);
+uint8_t *ram_pointer(struct board *b, uint32_t address, uint32_t bytes);
+void attention_update(struct board *b);
+void board_reset(struct board *b, uint32_t reason);
+
+void cpu_step(struct board *b);
+void cpu_leave_stepping(struct board *b);
+static inline uint64_t now(const struct board *b) { return b->time ? b->time : b->cycle; }
+
+// debug.c: what the probe does to the core
+void breakpoint_hit(struct board *b, uint32_t pc);
+void debug_run(struct board *b);
+void debug_fault(struct board *b, int number, uint32_t cfsr_bits, uint32_t pc);
+void debug_after_reset(struct board *b);
+void debug_halt(struct board *b, uint32_t dfsr_bits);
+
+// events.c
+void slot_set(struct board *b, enum slot slot, uint64_t cycle);
+void events_run(struct board *b);
+
+// exceptions.c
+enum { EXC_RESET = 1, EXC_NMI, EXC_HARD, EXC_MEMORY, EXC_BUS, EXC_USAGE, EXC_SVC = 11, EXC_DEBUG, EXC_PENDSV = 14,
+       EXC_SYSTICK, EXC_IRQ0 };
+int exception_ready(struct board *b, bool ignore_primask);
+void exception_enter(struct board *b, int number, uint32_t return_address);
+void exception_return(struct board *b, uint32_t magic);
+void exception_pend(struct board *b, int number, bool pend);
+void irq_level(struct board *b, int irq, bool high);
+void fault_raise(struct board *b, int number, uint32_t cfsr_bits, uint32_t return_address);
+
+// scs.c
+uint64_t scs_read(uc_engine *uc, uint64_t offset, unsigned size, void *user);
+void scs_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user);
+void cpacr_set(struct board *b, uint32_t value);
+void systick_due(struct board *b, uint64_t when);
+uint32_t cyccnt(struct board *b);
+bool debug_read(struct board *b, uint32_t address, uint32_t *value);
+bool debug_write(struct board *b, uint32_t address, uint32_t value);
+void debug_watch_update(struct board *b);
+
+// peripherals.c
+uint64_t apb_read(uc_engine *uc, uint64_t offset, unsigned size, void *user);
+void apb_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user);
+uint64_t ficr_read(uc_engine *uc, uint64_t offset, unsigned size, void *user);
+void ficr_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user);
+uint64_t gpio_read(uc_engine *uc, uint64_t offset, unsigned size, void *user);
+void gpio_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user);
+void event_set(struct board *b, struct peripheral *p, int event);
+void irq_update(struct board *b, struct peripheral *p);
+void task_trigger(struct board *b, uint32_t address);
+void ppi_event(struct board *b, uint32_t address);
+void tb_pin_input(struct board *b, int pin, int level);
+void gpio_drive(struct board *b, int pin, int level);
+void gpiote_pin_changed(struct board *b, int pin, int level);
+void peripherals_create(struct board *b);
+struct peripheral *peripheral_at(struct board *b, uint32_t base);
+
+void timer_due(struct board *b, int index, uint64_t when);
+void rtc_due(struct board *b, int index, uint64_t when);
+void rtc_reschedule_all(struct board *b);
+void uart_tx_due(struct board *b, uint64_t when);
+void uart_rx_due(struct board *b, uint64_t when);
+void uart_input(struct board *b);
+void spim_due(struct board *b, int index, uint64_t when);
+void fault_due(struct board *b, uint64_t when);
+void card_due(struct board *b, uint64_t when);
+void saadc_due(struct board *b, uint64_t when);
+void twim_due(struct board *b, uint64_t when);
+void rng_due(struct board *b, uint64_t when);
+void temp_due(struct board *b, uint64_t when);
+void ecb_due(struct board *b, uint64_t when);
+void clock_due(struct board *b, enum slot slot, uint64_t when);
+void watchdog_due(struct board *b, uint64_t when);
+void nvmc_due(struct board *b, uint64_t when);
+void nvmc_apply(struct board *b);
+bool nvmc_flash_store(struct board *b, uint32_t address, uint32_t value, unsigned size);
+void nvmc_erase_all(struct board *b);
+uint64_t random_next(struct board *b);
+
+// power.c: what draws current; the table is filled by soc.py, in nA, with sources
+enum drain { DRAIN_BASE, DRAIN_CPU, DRAIN_HFXO, DRAIN_LFXO, DRAIN_LFRC, DRAIN_UARTE, DRAIN_SPIM_8M, DRAIN_SPIM_32M,
+             DRAIN_TIMER, DRAIN_RNG, DRAIN_TEMP, DRAIN_ECB, DRAIN_WDT, DRAIN_NVMC_WRITE, DRAIN_NVMC_ERASE, DRAIN_HFINT,
+             DRAIN_SYSTEM_OFF, DRAINS };
+void power_advance(struct board *b, uint64_t cycle);
+void power_update(struct board *b);
+
+#endif

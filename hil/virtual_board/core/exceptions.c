@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Exceptions and the NVIC: ARMv7-M ARM (DDI 0403E) section B1.5.
+#include "board.h"
+
+#include <string.h>
+
+enum { ENTRY_CYCLES = 12, RETURN_CYCLES = 10, TAIL_CYCLES = 6, XPSR_T = 1 << 24 };
+
+static uint64_t bit(int number)
+{
+    return (uint64_t)1 << number;
+}
+
+static int group_priority(const struct board *b, int number)
+{
+    if (number == EXC_NMI)
+        return -2;
+    if (number == EXC_HARD)
+        return -1;
+    return b->priority[number] & ~((2 << b->prigroup) - 1) & 0xff;
+}
+
+static int sub_priority(const struct board *b, int number)
+{
+    return number <= EXC_HARD ? number - 4 : b->priority[number];
+}
+
+// The most urgent pending exception, or 0.
+static int most_urgent(const struct board *b)
+{
+    int best = 0, best_group = 0, best_sub = 0;
+    for (uint64_t left = b->pending & b->enabled; left; left &= left - 1) {
+        int number = __builtin_ctzll(left);
+        int group = group_priority(b, number), sub = sub_priority(b, number);
+        if (!best || group < best_group || (group == best_group && sub < best_sub)) {
+            best = number;
+            best_group = group;
+            best_sub = sub;
+        }
+    }
+    return best;
+}
+
+static int active_priority(const struct board *b)
+{
+    int lowest = 256;
+    for (uint64_t left = b->active; left; left &= left - 1) {
+        int group = group_priority(b, __builtin_ctzll(left));
+        if (group < lowest)
+            lowest = group;
+    }
+    return lowest;
+}
+
+static int masked_priority(struct board *b, int priority, bool ignore_primask)
+{
+    uint32_t basepri = reg_get(b, UC_ARM_REG_BASEPRI);
+    if (basepri) {
+        int group = (int)(basepri & ~((2u << b->prigroup) - 1) & 0xff);
+        if (group < priority)
+            priority = group;
+    }
+    if (priority > 0 && !ignore_primask && (reg_get(b, UC_ARM_REG_PRIMASK) & 1))
+        priority = 0;
+    if (priority > -1 && (reg_get(b, UC_ARM_REG_FAULTMASK) & 1))
+        priority = -1;
+    return priority;
+}
+
+// The exception to take now, or 0. With ignore_primask: the one that would end a WFI.
+int exception_ready(struct board *b, bool ignore_primask)
+{
+    if (!(b->pending & b->enabled) || b->debug.halted)
+        return 0;
+    int number = most_urgent(b);
+    int urgency = group_priority(b, number), level = active_priority(b);
+    if (urgency >= level)
+        return 0;
+    if (b->debug.enabled && b->debug.mask_interrupts && (number >= EXC_PENDSV))
+        return 0;
+    return urgency < masked_priority(b, level, ignore_primask) ? number : 0;
+}
+
+void exception_pend(struct board *b, int number, bool pend)
+{
+    if (pend) {
+        if (!(b->pending & bit(number)) && (b->scr & 0x10))
+            b->event_register = true;  // SEVONPEND
+        b->pending |= bit(number);
+    } else {
+        b->pending &= ~bit(number);
+    }
+    attention_update(b);
+}
+
+void irq_level(struct board *b, int irq, bool high)
+{
+    uint64_t mask = bit(EXC_IRQ0 + irq);
+    if (high && !(b->level & mask)) {
+        b->level |= mask;
+        exception_pend(b, EXC_IRQ0 + irq, true);
+    } else if (!high) {
+        b->level &= ~mask;
+    }
+}
+
+static void lock_up(struct board *b, const char *why, uint32_t pc)
+{
+    uint32_t xpsr = reg_get(b, UC_ARM_REG_XPSR);
+    b->locked_up = true;
+    stop_with_report(b, "the CPU locked up: %s; PC 0x%08x, xPSR 0x%08x, CFSR 0x%08x, HFSR 0x%08x, BFAR 0x%08x", why, pc,
+                     xpsr, b->cfsr, b->hfsr, b->bfar);
+}
+
+static bool frame_push(struct board *b, uint32_t return_address, uint32_t xpsr, uint32_t *magic)
+{
+    uint32_t frame[26] = {0}, words = 8;
+    uint32_t control = reg_get(b, UC_ARM_REG_CONTROL);
+    bool thread = !(xpsr & 0x1ff), extended = (control & 4) && (b->cpacr >> 20 & 3);
+    uint32_t sp = reg_get(b, UC_ARM_REG_SP), align = (b->ccr & 0x200) != 0;
+    static const int low[] = {UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R12,
+                              UC_ARM_REG_LR};
+    for (int i = 0; i < 6; i++)
+        frame[i] = reg_get(b, low[i]);
+    frame[6] = return_address & ~1u;
+    if (extended) {
+        for (int i = 0; i < 8; i++)
+            uc_reg_read(b->uc, UC_ARM_REG_D0 + i, &frame[8 + 2 * i]);
+        frame[24] = reg_get(b, UC_ARM_REG_FPSCR);
+        words = 26;
+        align = 1;
+    }
+    uint32_t at = sp - 4 * words;
+    bool padded = align && (at & 4);
+    if (padded)
+        at -= 4;
+    frame[7] = (xpsr & ~0x200u) | (padded ? 0x200u : 0);
+    if (!memory_write(b, at, frame, 4 * words))
+        return false;
+    reg_set(b, UC_ARM_REG_SP, at);
+    *magic = 0xffffffe1 | (extended ? 0 : 0x10) | (thread ? 8 : 0) | (thread && (control & 2) ? 4 : 0);
+    if (!(control & 1) || !thread)
+        reg_set(b, UC_ARM_REG_CONTROL, control & (thread ? 1u : 3u));
+    return true;
+}
+
+static void take(struct board *b, int number, uint32_t magic)
+{
+    uint32_t vector = 0, xpsr = reg_get(b, UC_ARM_REG_XPSR);
+    b->pending &= ~bit(number);
+    b->active |= bit(number);
+    b->event_register = true;
+    b->open_it = false;
+    b->exceptions_taken++;
+    reg_set(b, UC_ARM_REG_XPSR_NZCVQG, (xpsr & 0xf80f0000) | XPSR_T | (uint32_t)number);
+    reg_set(b, UC_ARM_REG_LR, magic);
+    if (!memory_read(b, b->vtor + 4 * (uint32_t)number, &vector, 4) || vector == 0xffffffff) {
+        lock_up(b, "the vector cannot be fetched", b->vtor + 4 * (uint32_t)number);
+        return;
+    }
+    reg_set(b, UC_ARM_REG_PC, vector);
+    attention_update(b);
+}
+
+void exception_enter(struct board *b, int number, uint32_t return_address)
+{
+    uint32_t magic = 0, xpsr = reg_get(b, UC_ARM_REG_XPSR) | XPSR_T;
+    b->cycle += ENTRY_CYCLES;
+    b->fallthrough = 0;
+    b->path_taken = 0;
+    if (!frame_push(b, return_address, xpsr, &magic)) {
+        b->cfsr |= 1u << 12;  // STKERR
+        if (number == EXC_HARD || active_priority(b) < 0) {
+            lock_up(b, "the stack cannot be written", return_address);
+            return;
+        }
+        b->hfsr |= 1u << 30;
+        number = EXC_HARD;
+        magic = 0xfffffff9;
+    }
+    take(b, number, magic);
+}
+
+static bool frame_pop(struct board *b, uint32_t magic)
+{
+    uint32_t frame[26] = {0}, words = magic & 0x10 ? 8 : 26;
+    bool thread = magic & 8, psp = magic & 4;
+    uint32_t sp = reg_get(b, psp ? UC_ARM_REG_PSP : UC_ARM_REG_MSP);
+    if (!memory_read(b, sp, frame, 4 * words))
+        return false;
+    uint32_t after = sp + 4 * words + (frame[7] & 0x200 ? 4 : 0);
+    uint32_t control = (reg_get(b, UC_ARM_REG_CONTROL) & 1) | (magic & 0x10 ? 0 : 4);
+    reg_set(b, UC_ARM_REG_CONTROL, control);
+    reg_set(b, psp ? UC_ARM_REG_PSP : UC_ARM_REG_MSP, after);
+    static const int low[] = {UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R12};
+    for (int i = 0; i < 5; i++)
+        reg_set(b, low[i], frame[i]);
+    if (words == 26) {
+        for (int i = 0; i < 8; i++)
+            uc_reg_write(b->uc, UC_ARM_REG_D0 + i, &frame[8 + 2 * i]);
+        reg_set(b, UC_ARM_REG_FPSCR, frame[24]);
+    }
+    uint32_t xpsr = frame[7] & 0xff0ffdff;
+    reg_set(b, UC_ARM_REG_XPSR_NZCVQG, (xpsr & ~0x1ffu) | (thread ? 0 : xpsr & 0x1ff));
+    if (thread && psp)
+        reg_set(b, UC_ARM_REG_CONTROL, control | 2);
+    reg_set(b, UC_ARM_REG_LR, frame[5]);
+    reg_set(b, UC_ARM_REG_PC, frame[6] | (xpsr & XPSR_T ? 1 : 0));
+    b->open_it = (frame[7] & 0x0600fc00) != 0;
+    return true;
+}
+
+void exception_return(struct board *b, uint32_t magic)
+{
+    int number = (int)(reg_get(b, UC_ARM_REG_IPSR) & 0x3f);
+    uint32_t kind = magic & 0xf;
+    b->active &= ~bit(number);
+    b->event_register = true;
+    b->fallthrough = 0;
+    b->path_taken = 0;
+    if (number != EXC_NMI && number != EXC_HARD)
+        reg_set(b, UC_ARM_REG_FAULTMASK, 0);
+    else if (number == EXC_HARD)
+        reg_set(b, UC_ARM_REG_FAULTMASK, 0);
+    if (b->level & bit(number))
+        b->pending |= bit(number);
+    if ((kind != 1 && kind != 9 && kind != 13) || (kind == 1) != (b->active != 0)) {
+        b->cfsr |= 1u << 18;  // INVPC
+        fault_raise(b, EXC_USAGE, 1u << 18, reg_get(b, UC_ARM_REG_PC));
+        return;
+    }
+    if (!frame_pop(b, magic)) {
+        fault_raise(b, EXC_BUS, 1u << 11, magic);  // UNSTKERR
+        return;
+    }
+    attention_update(b);
+    if (exception_ready(b, false)) {
+        // Tail-chaining: the frame that was just read stays where it is.
+        b->cycle += TAIL_CYCLES - ENTRY_CYCLES;
+        return;
+    }
+    b->cycle += RETURN_CYCLES;
+    if ((b->scr & 2) && !b->active)
+        b->sleeping = true;  // SLEEPONEXIT
+}
+
+// A synchronous fault at `return_address`: taken at once, escalated to HardFault where it may not preempt.
+void fault_raise(struct board *b, int number, uint32_t cfsr_bits, uint32_t return_address)
+{
+    b->cfsr |= cfsr_bits;
+    int level = masked_priority(b, active_priority(b), false);
+    if (number != EXC_HARD && (!(b->enabled & bit(number)) || group_priority(b, number) >= level)) {
+        b->hfsr |= 1u << 30;  // FORCED
+        number = EXC_HARD;
+    }
+    if (level <= -1) {
+        lock_up(b, "a fault inside a fault handler", return_address);
+        return;
+    }
+    if (b->debug.enabled && (b->debug.demcr & 0x7f0)) {
+        debug_fault(b, number, cfsr_bits, return_address);
+        if (b->debug.halted)
+            return;
+    }
+    reg_set(b, UC_ARM_REG_PC, return_address | 1);
+    exception_enter(b, number, return_address);
+}

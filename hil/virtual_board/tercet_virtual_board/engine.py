@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The emulated chip: a thin face of the C core."""
+
+import ctypes as c
+import enum
+import hashlib
+
+import numpy as np
+
+from tercet_virtual_board import build, soc
+
+SPI_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.POINTER(c.c_uint32), c.c_void_p, c.c_void_p, c.c_uint32, c.c_uint32)
+PIN_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.c_int)
+
+
+class Stop(enum.IntEnum):
+    """Why the chip stopped running."""
+
+    NONE, SLICE, HALT, REPORT, SYSTEM_OFF, INPUT = range(6)
+
+
+class View(c.Structure):
+    """Counters and state; the same fields as `struct view` of interface.c."""
+
+    _fields_ = [
+        *((name, c.c_uint64) for name in (
+            "cycle", "instructions", "skipped", "slept_cycles", "exceptions_taken", "erase_count", "write_count", "bins_lost"
+        )),
+        ("soc_coulomb", c.c_double),
+        ("card_coulomb", c.c_double),
+        ("reset_reason", c.c_uint32),
+        ("reset_count", c.c_uint32),
+        *((name, c.c_uint8) for name in ("sleeping", "halted", "locked_up", "flash_dirty", "exact", "pins")),
+    ]
+
+
+def _load() -> c.CDLL:
+    c.CDLL(str(build.unicorn_library()), mode=c.RTLD_GLOBAL)
+    lib = c.CDLL(str(build.core_library()))
+    board, u32, u64, text = c.c_void_p, c.c_uint32, c.c_uint64, c.c_char_p
+    signatures = {
+        "tb_create": (board, [u32, u64]), "tb_destroy": (None, [board]), "tb_run": (c.c_int, [board, u64]),
+        "tb_view": (None, [board, c.POINTER(View)]), "tb_report": (text, [board]),
+        "tb_callbacks": (None, [board, SPI_CALLBACK, PIN_CALLBACK, u32, u32]),
+        "tb_currents": (None, [board, c.POINTER(c.c_int64), c.c_int]),
+        "tb_serial_take": (u32, [board, text, u32]), "tb_serial_give": (u32, [board, text, u32, u64]),
+        "tb_serial_queued": (u32, [board]), "tb_meter": (None, [board, c.c_int, u32]),
+        "tb_meter_take": (u32, [board, c.c_void_p, c.c_void_p, u32]),
+        "tb_flash": (c.c_void_p, [board]), "tb_ram": (c.c_void_p, [board]), "tb_uicr": (c.c_void_p, [board]),
+        "tb_ficr": (c.c_void_p, [board]), "tb_flash_clean": (None, [board]), "tb_path": (u32, [board, c.POINTER(u32), u32]),
+        "tb_halt": (None, [board]), "tb_erase_all": (None, [board]), "tb_load": (c.c_int, [board, u32, text, u32]),
+        "tb_bus_read": (c.c_int, [board, u32, c.c_void_p, u32]), "tb_bus_write": (c.c_int, [board, u32, c.c_char_p, u32]),
+        "tb_register_read": (u32, [board, u32]), "tb_register_write": (None, [board, u32, u32]),
+        "tb_reset": (None, [board, u32]), "tb_power_cycle": (None, [board]), "tb_dhcsr": (u32, [board]),
+        "tb_pin_input": (None, [board, c.c_int, c.c_int]), "tb_fault_at": (None, [board, u64]),
+        "tb_card_current": (None, [board, c.c_int64, u64, c.c_int64]), "tb_erase_page": (None, [board, u32]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+class Chip:
+    """One emulated nRF52840.
+
+    `ram_kb` may exceed the real chip's 256; `seed` decides the random number generator, device identity and RAM noise.
+    Virtual time is counted in cycles of 64 MHz.
+    """
+
+    def __init__(self, ram_kb: int = 256, seed: int = 1):
+        self.lib = _load()
+        self.ram_bytes = ram_kb * 1024
+        self._board = self.lib.tb_create(self.ram_bytes, seed)
+        if not self._board:
+            raise RuntimeError("the emulation engine does not start")
+        self._callbacks: tuple = ()
+        self.flash = self._array(self.lib.tb_flash, soc.FLASH_BYTES, c.c_uint8)
+        self.ram = self._array(self.lib.tb_ram, self.ram_bytes, c.c_uint8)
+        self.uicr = self._array(self.lib.tb_uicr, 0x400, c.c_uint32)
+        self.ficr = self._array(self.lib.tb_ficr, 0x400, c.c_uint32)
+        for offset, word in soc.ficr(seed, ram_kb).items():
+            self.ficr[offset >> 2] = word
+        currents = soc.currents_na()
+        self.lib.tb_currents(self._board, (c.c_int64 * len(currents))(*currents), len(currents))
+
+    def _array(self, function, count: int, kind) -> np.ndarray:
+        return np.ctypeslib.as_array(c.cast(function(self._board), c.POINTER(kind)), (count,))
+
+    def close(self) -> None:
+        """Gives everything back. The chip must not be used afterwards."""
+        if self._board:
+            del self.flash, self.ram, self.uicr, self.ficr
+            self.lib.tb_destroy(self._board)
+            self._board = None
+
+    def connect(self, spi, pin, watched_pins: int) -> None:
+        """Calls `spi(cycle, bus, pins, tx, rx_buffer, cycles_per_byte)` per transfer and `pin(cycle, pin, level)`.
+
+        `watched_pins`: bit n for pin n (P1.00 is 32). `tx` is bytes; `rx_buffer` a writable ctypes array to fill.
+        """
+
+        def on_spi(cycle, bus, pins, tx, rx, count, cycles_per_byte):
+            sent = c.string_at(tx, count)
+            spi(cycle, bus, pins[0:3], sent, (c.c_uint8 * count).from_address(rx), cycles_per_byte)
+
+        self._callbacks = (SPI_CALLBACK(on_spi), PIN_CALLBACK(pin))
+        self.lib.tb_callbacks(self._board, *self._callbacks, watched_pins & 0xFFFFFFFF, watched_pins >> 32)
+
+    def run(self, until_cycle: int) -> Stop:
+        """Runs until the given cycle (or a little later: blocks are not divided) or until something needs attention."""
+        return Stop(self.lib.tb_run(self._board, until_cycle))
+
+    def view(self) -> View:
+        """Present counters and state."""
+        view = View()
+        self.lib.tb_view(self._board, c.byref(view))
+        return view
+
+    @property
+    def report(self) -> str:
+        """What stopped the board, in words, after Stop.REPORT."""
+        return self.lib.tb_report(self._board).decode()
+
+    def call(self, name: str, *arguments):
+        """Calls the core's function `tb_<name>` with this chip."""
+        return getattr(self.lib, f"tb_{name}")(self._board, *arguments)
+
+    def load(self, address: int, data: bytes) -> None:
+        """Puts bytes into flash, RAM or UICR from outside. Raises ValueError outside of the memory map."""
+        if self.call("load", address, data, len(data)):
+            raise ValueError(f"0x{address:08x}..0x{address + len(data):08x} is not memory of the nRF52840")
+
+    def serial_take(self) -> bytes:
+        """Bytes that UARTE0 has sent since the last call."""
+        buffer = c.create_string_buffer(65536)
+        count = self.call("serial_take", buffer, 65536)
+        return buffer.raw[:count]
+
+    def serial_give(self, data: bytes, cycle: int) -> int:
+        """Queues bytes for UARTE0's receiver, not before `cycle`; returns how many fitted."""
+        return self.call("serial_give", data, len(data), cycle)
+
+    def meter_take(self, limit: int = 1 << 16) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of 10 us: current in uA (float64) and logic level of D0..D7 (uint8), at most `limit`."""
+        current, logic = np.empty(limit), np.empty(limit, np.uint8)
+        count = self.call("meter_take", current.ctypes.data, logic.ctypes.data, limit)
+        return current[:count], logic[:count]
+
+    def path(self, count: int = 1000) -> list[int]:
+        """Addresses of the last blocks that ran, oldest first."""
+        buffer = (c.c_uint32 * count)()
+        have = self.call("path", buffer, count)
+        return list(buffer[:have])
+
+    def registers(self) -> dict[str, int]:
+        """Core registers by name."""
+        names = [*(f"r{i}" for i in range(13)), "sp", "lr", "pc", "xpsr", "msp", "psp"]
+        return {name: self.call("register_read", number) for number, name in enumerate(names)}
+
+    def digest(self) -> dict[str, str | int | float]:
+        """What two equal runs must share: cycles, instructions, charge, and hashes of RAM and flash."""
+        view = self.view()
+        return {
+            "cycle": view.cycle, "instructions": view.instructions, "skipped": view.skipped,
+            "soc_coulomb": view.soc_coulomb, "card_coulomb": view.card_coulomb,
+            "ram": hashlib.sha256(self.ram.tobytes()).hexdigest(),
+            "flash": hashlib.sha256(self.flash.tobytes()).hexdigest(),
+        }

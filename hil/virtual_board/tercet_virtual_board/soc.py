@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The nRF52840 as data: memory sizes, identity, currents. PS is Nordic's nRF52840 Product Specification v1.7.
+
+The C core holds the table of peripherals (core/peripherals.c); a further chip of the family is a second set of tables.
+"""
+
+from typing import NamedTuple
+
+CPU_HZ = 64_000_000
+FLASH_BYTES = 1 << 20
+PAGE_BYTES = 4096
+
+
+class Current(NamedTuple):
+    """A current drawn while something is on, with the place that it was taken from."""
+
+    name: str
+    na: int
+    source: str
+
+
+# In the order of `enum drain` of the core. 3.0 V, DC/DC regulator, 25 degrees.
+CURRENTS = [
+    Current("base: System ON, full RAM retention", 3_160, "PS 5.2.1.1, ION_RAMON_EVENT/ION_RAMON_RTC less the RTC"),
+    Current("CPU from flash, cache on", 3_300_000, "PS 5.2.1.1 ICPU0: 3.3 mA, DC/DC, 3 V, HFXO, CoreMark; less base"),
+    Current("HFXO running", 0, "contained in ICPU0; asleep the HFINT or HFXO figure of the requesting peripheral applies"),
+    Current("LFXO", 250, "PS 5.4 ILFXO 0.25 uA"),
+    Current("LFRC", 700, "PS 5.4 ILFRC 0.7 uA"),
+    Current("UARTE receiving or sending, 115200", 55_000, "PS 6.34 IUARTE 55 uA, less clock"),
+    Current("SPIM up to 8 MHz", 50_000, "PS 6.25 run current class of SPIM at 2-8 Mbps"),
+    Current("SPIM3 at 16-32 MHz", 200_000, "estimate from PS 6.25: scaled with the bit rate"),
+    Current("TIMER, 16 MHz or 1 MHz", 70_000, "PS 6.30 ITIMER_1M/16M, 70 uA"),
+    Current("RNG", 539_000, "PS 6.19 IRNG 539 uA"),
+    Current("TEMP", 1_000_000, "PS 6.29 ITEMP 1.0 mA"),
+    Current("ECB", 300_000, "estimate; PS names no figure"),
+    Current("WDT", 100, "PS 5.2.1.1: WDT on LFCLK adds about 0.1 uA"),
+    Current("NVMC writing", 3_000_000, "estimate: CPU halted, charge pump on; PS names no figure"),
+    Current("NVMC erasing", 3_000_000, "estimate: CPU halted, charge pump on; PS names no figure"),
+    Current("HFINT for a peripheral while the CPU sleeps", 250_000, "PS 5.4: HFCLK on request, HFINT"),
+    Current("System OFF", 400, "PS 5.2.1.1 IOFF 0.4 uA"),
+]
+
+
+def currents_na() -> list[int]:
+    """Currents in nA in the core's order."""
+    return [current.na for current in CURRENTS]
+
+
+def ficr(seed: int, ram_kb: int) -> dict[int, int]:
+    """Factory information registers by offset: page size, device identity (from `seed`), part and memory sizes."""
+    identity = (seed * 0x9E3779B97F4A7C15 + 0x1234567890ABCDEF) & (2**64 - 1)
+    words = dict.fromkeys(range(0, 0x1000, 4), 0xFFFFFFFF)
+    words |= {
+        0x010: PAGE_BYTES, 0x014: FLASH_BYTES // PAGE_BYTES,
+        0x060: identity & 0xFFFFFFFF, 0x064: identity >> 32,
+        0x080: 0x11111111, 0x084: 0x22222222, 0x088: 0x33333333, 0x08C: 0x44444444,
+        0x090: 0x55555555, 0x094: 0x66666666, 0x098: 0x77777777, 0x09C: 0x88888888,
+        0x0A0: 0xFFFFFFFF, 0x0A4: (identity >> 7) & 0xFFFFFFFF, 0x0A8: 0xFFFF0000 | (identity >> 40) & 0xFFFF,
+        0x100: 0x52840, 0x104: 0x41414430, 0x108: 0x2004, 0x10C: ram_kb, 0x110: FLASH_BYTES // 1024,
+        0x130: 8, 0x134: 4, 0x404: 0x2E2, 0x408: 0x319, 0x40C: 0x343, 0x410: 0x36D, 0x414: 0x3B1, 0x418: 0x40F,
+        0x41C: 0x3FC0, 0x420: 0x3F98, 0x424: 0x3F98, 0x428: 0x12, 0x42C: 0x4D, 0x430: 0x3E10,
+    }
+    return words
