@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Depthwise convolution: each channel by itself, four pixels of a row in registers. */
+#include "tk_conv.h"
+
+typedef struct {
+    int first, end;
+} range_t;
+
+/* the kernel's rows (columns) that lie inside the image at this position */
+static range_t kernel_range(int position, int kernel, int extent) {
+    range_t r = {position < 0 ? -position : 0, extent - position < kernel ? extent - position : kernel};
+    return r;
+}
+
+static float one_pixel(const tk_conv_t *g, const float *x, const float *w, float sum, int top, int left) {
+    range_t rows = kernel_range(top, g->kernel_height, g->in_height);
+    range_t columns = kernel_range(left, g->kernel_width, g->in_width);
+    for (int r = rows.first; r < rows.end; r++) {
+        const float *at = x + (top + r) * g->in_width + left;
+        for (int c = columns.first; c < columns.end; c++) {
+            sum = sum + at[c] * w[r * g->kernel_width + c];
+        }
+    }
+    return sum;
+}
+
+/* four pixels of a row whose windows lie inside the image's columns */
+static void four_pixels(const tk_conv_t *g, float *y, const float *x, const float *w, float bias, int top, int left) {
+    range_t rows = kernel_range(top, g->kernel_height, g->in_height);
+    int step = g->stride_width;
+    float s0 = bias, s1 = bias, s2 = bias, s3 = bias;
+    for (int r = rows.first; r < rows.end; r++) {
+        const float *at = x + (top + r) * g->in_width + left, *f = w + r * g->kernel_width;
+        for (int c = 0; c < g->kernel_width; c++, at++) {
+            float v = *f++;
+            s0 = s0 + at[0] * v;
+            s1 = s1 + at[step] * v;
+            s2 = s2 + at[2 * step] * v;
+            s3 = s3 + at[3 * step] * v;
+        }
+    }
+    y[0] = s0, y[1] = s1, y[2] = s2, y[3] = s3;
+}
+
+void tk_depthwise_forward(const tk_conv_t *g, float *y, const float *x, const float *w, const float *b,
+                          int activation) {
+    size_t plane = (size_t)g->in_height * (size_t)g->in_width, out = (size_t)g->out_height * (size_t)g->out_width;
+    int channels = g->in_channels;
+    for (int n = 0; n < g->batch * channels; n++, x += plane) {
+        const float *filter = w + n % channels * g->kernel_height * g->kernel_width;
+        float bias = b ? b[n % channels] : 0.0f;
+        for (int row = 0; row < g->out_height; row++) {
+            int top = row * g->stride_height - g->pad_top;
+            for (int column = 0; column < g->out_width;) {
+                int left = column * g->stride_width - g->pad_left;
+                if (left >= 0 && column + 4 <= g->out_width &&
+                    left + 3 * g->stride_width + g->kernel_width <= g->in_width) {
+                    four_pixels(g, y, x, filter, bias, top, left);
+                    y += 4;
+                    column += 4;
+                } else {
+                    *y++ = one_pixel(g, x, filter, bias, top, left);
+                    column++;
+                }
+            }
+        }
+        if (activation != TK_NONE) {
+            tk_activate(y - out, y - out, out, activation);
+        }
+    }
+}
+
+/* Scatters: each element of dz adds its window. Hence the sums run over dz in (row, column) order. */
+void tk_depthwise_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
+    size_t plane = (size_t)g->in_height * (size_t)g->in_width;
+    int channels = g->in_channels;
+    tk_fill(dx, 0.0f, (size_t)g->batch * (size_t)channels * plane);
+    for (int n = 0; n < g->batch * channels; n++, dx += plane) {
+        const float *filter = w + n % channels * g->kernel_height * g->kernel_width;
+        for (int row = 0; row < g->out_height; row++) {
+            int top = row * g->stride_height - g->pad_top;
+            range_t rows = kernel_range(top, g->kernel_height, g->in_height);
+            for (int column = 0; column < g->out_width; column++) {
+                int left = column * g->stride_width - g->pad_left;
+                range_t columns = kernel_range(left, g->kernel_width, g->in_width);
+                float d = *dz++;
+                for (int r = rows.first; r < rows.end; r++) {
+                    float *at = dx + (top + r) * g->in_width + left;
+                    const float *f = filter + r * g->kernel_width;
+                    for (int c = columns.first; c < columns.end; c++) {
+                        at[c] = at[c] + d * f[c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* the gradient of one element of a filter */
+static float element_gradient(const tk_conv_t *g, const float *dz, const float *x, int row, int column) {
+    size_t plane = (size_t)g->in_height * (size_t)g->in_width, out = (size_t)g->out_height * (size_t)g->out_width;
+    float sum = 0.0f;
+    int first = 0, end = g->out_width, shift = column - g->pad_left;
+    while (first < end && first * g->stride_width + shift < 0) {
+        first++;
+    }
+    while (end > first && (end - 1) * g->stride_width + shift >= g->in_width) {
+        end--;
+    }
+    for (int n = 0; n < g->batch; n++) {
+        for (int r = 0; r < g->out_height; r++) {
+            int line = r * g->stride_height + row - g->pad_top;
+            if (line < 0 || line >= g->in_height) {
+                continue;
+            }
+            const float *d = dz + r * g->out_width, *at = x + line * g->in_width + shift;
+            for (int c = first; c < end; c++) {
+                sum = sum + d[c] * at[c * g->stride_width];
+            }
+        }
+        dz += (size_t)g->in_channels * out;
+        x += (size_t)g->in_channels * plane;
+    }
+    return sum;
+}
+
+void tk_depthwise_backward_weights(const tk_conv_t *g, const tk_sink_t *weights, const tk_sink_t *bias, const float *dz,
+                                   const float *x) {
+    size_t plane = (size_t)g->in_height * (size_t)g->in_width, out = (size_t)g->out_height * (size_t)g->out_width, at = 0;
+    for (int c = 0; c < g->in_channels; c++, dz += out, x += plane) {
+        for (int row = 0; row < g->kernel_height; row++) {
+            for (int column = 0; column < g->kernel_width; column++) {
+                tk_sink(weights, at++, element_gradient(g, dz, x, row, column));
+            }
+        }
+        float sum = 0.0f;
+        for (int n = 0; bias->w && n < g->batch; n++) {
+            const float *d = dz + (size_t)n * (size_t)g->in_channels * out;
+            for (size_t i = 0; i < out; i++) {
+                sum = sum + d[i];
+            }
+        }
+        if (bias->w) {
+            tk_sink(bias, (size_t)c, sum);
+        }
+    }
+}
