@@ -96,7 +96,16 @@ class Qemu(_Process):
         self.command = ["qemu-system-arm", "-machine", "mps2-an386", "-nographic", "-monitor", "null",
                         "-semihosting", "-serial", "pty", "-kernel", str(image)]
 
+    def start(self) -> None:
+        super().start()
+        # A pty that nobody holds open makes QEMU drop it for a moment, and the next client reads an I/O error.
+        self._held = os.open(self.serial, os.O_RDWR | os.O_NOCTTY)
+
+    def stop(self) -> None:
+        os.close(self._held)
+        super().stop()
+
     def _serial_of(self, line: str) -> str:
         found = re.search(r"/dev/pts/\d+", line)
         assert found is not None
-        return os.path.realpath(found.group())
+        return found.group()

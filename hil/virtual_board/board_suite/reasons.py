@@ -11,6 +11,7 @@ import pathlib
 import serial
 
 _PREFIX = "SKIP because "
+_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 #: Tests that the upstream runner leaves out by itself, by what they need.
 _RUNNER_RULES = {
     "64-bit floats": ("float_divmod", "float2int_doubleprec_intbig", "float_format_ints_doubleprec",
@@ -40,10 +41,18 @@ class _Explain(ast.NodeTransformer):
     def __init__(self) -> None:
         self._causes: list[ast.expr] = []
 
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """A handler for everything gets the attempt as its cause: it may run where no name can be bound."""
+        attempt = ast.Constant("this fails: " + "; ".join(ast.unparse(node.body).splitlines()))
+        for handler in node.handlers:
+            if handler.type is None:
+                self._visit_below(handler, attempt)
+        return self.generic_visit(node)
+
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
-        node.name = node.name or "_cause"
         if node.type is None:
-            node.type = ast.Name("Exception", ast.Load())
+            return node
+        node.name = node.name or "_cause"
         cause = ast.Call(ast.Name("repr", ast.Load()), [ast.Name(node.name, ast.Load())], [])
         return self._visit_below(node, cause)
 
@@ -72,11 +81,11 @@ def explaining_source(source: str) -> str:
 def _run(port: str, source: str) -> str:
     """What a program prints, by the raw REPL of the machine at `port`."""
     with serial.Serial(port, 115200, timeout=5) as line:
-        line.write(b"\r\x03\x03")
-        line.write(b"\r\x01")
-        line.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+        line.write(b"\r\x03\x03\r\x01")
+        line.read_until(_BANNER)
         line.write(b"\x04")  # a soft reset gives the program a fresh machine
-        line.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+        line.read_until(b"soft reboot\r\n")
+        line.read_until(_BANNER)
         for start in range(0, len(source), 200):
             line.write(source[start : start + 200].encode())
             line.flush()
