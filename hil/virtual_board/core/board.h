@@ -146,7 +146,7 @@ struct board {
     uint8_t priority[64];
     uint8_t prigroup;
     uint32_t vtor, ccr, actlr, cfsr, hfsr, mmfar, bfar, cpacr, scr, fpccr, fpcar, fpdscr;
-    bool sleeping, event_register, wait_for_event, locked_up;
+    bool sleeping, event_register, wait_for_event, locked_up, system_off, protected;
     struct systick systick;
     bool bus_fault; uint32_t bus_fault_address; bool bus_fault_write;
     uint32_t fault_block;

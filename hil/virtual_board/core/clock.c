@@ -82,6 +82,7 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
     case GPREGRET: case GPREGRET + 4: b->retained[(offset - GPREGRET) / 4] = value & 0xff; return true;
     case SYSTEMOFF:
         if (value & 1) {
+            b->system_off = true;
             b->stop = STOP_SYSTEM_OFF;
             attention_update(b);
         }

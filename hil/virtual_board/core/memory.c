@@ -127,6 +127,7 @@ static void system_reset(struct board *b)
     b->fpccr = 0xc0000000;
     cpacr_set(b, 0);
     b->special |= BLOCK_RAM | BLOCK_EVENT | BLOCK_OPEN_IT;
+    b->system_off = false;
     b->sleeping = b->wait_for_event = b->event_register = b->locked_up = b->open_it = b->fp_trap = false;
     b->fallthrough = b->path_taken = 0;
 }
@@ -181,6 +182,8 @@ static void core_reset(struct board *b)
     reg_set(b, UC_ARM_REG_PSP, 0);
     reg_set(b, UC_ARM_REG_LR, 0xffffffff);
     reg_set(b, UC_ARM_REG_PC, pc);
+    // UICR.APPROTECT takes effect at reset: anything but 0xff in its low byte closes the debug port.
+    b->protected = (b->uicr[0x208 >> 2] & 0xff) != 0xff;
     // Erased flash has no vector: the core locks up at once and stays there until a probe helps.
     b->locked_up = !(pc & 1) || !code_at(b, pc & ~1u) || !ram_pointer(b, (sp & ~3u) - 4, 4);
 }

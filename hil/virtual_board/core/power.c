@@ -64,7 +64,7 @@ static int64_t peripherals_current(struct board *b)
         sum += na[DRAIN_ECB], fast_clock = true;
     if (b->due[SLOT_WATCHDOG] != NEVER)
         sum += na[DRAIN_WDT];
-    bool asleep = b->sleeping || b->locked_up;
+    bool asleep = b->sleeping || b->locked_up || b->debug.halted;
     if (fast_clock && asleep && !b->hf_running)
         sum += na[DRAIN_HFINT];
     return sum;
@@ -83,6 +83,8 @@ void power_update(struct board *b)
         sum += na[DRAIN_HFXO];
     if (b->lf_running)
         sum += na[clock->reg[0x41c >> 2] & 3 ? DRAIN_LFXO : DRAIN_LFRC];
+    if (b->system_off)
+        sum = na[DRAIN_SYSTEM_OFF];
     if (sum != w->soc_na) {
         power_advance(b, now(b));
         w->soc_na = sum;

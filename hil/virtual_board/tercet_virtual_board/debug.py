@@ -4,17 +4,10 @@
 import ctypes as c
 
 from tercet_virtual_board.engine import Chip
+from tercet_virtual_board.probe.target import BusFault
 
 DHCSR, DEMCR, DFSR, DCRSR, DCRDR, AIRCR = 0xE000EDF0, 0xE000EDFC, 0xE000ED30, 0xE000EDF4, 0xE000EDF8, 0xE000ED0C
 VC_CORERESET = 1
-
-
-class BusFault(Exception):
-    """The bus answered an access with an error."""
-
-    def __init__(self, address: int):
-        super().__init__(f"bus fault at 0x{address:08x}")
-        self.address = address
 
 
 class DebugPort:
@@ -32,13 +25,13 @@ class DebugPort:
         """`size` bytes from memory or (up to 4 bytes, aligned) from a register. Raises BusFault."""
         buffer = c.create_string_buffer(size)
         if self.chip.call("bus_read", address, buffer, size):
-            raise BusFault(address)
+            raise BusFault(f"bus fault at 0x{address:08x}")
         return buffer.raw
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Writes RAM, a register, or flash (a word at a time, with NVMC.CONFIG enabled). Raises BusFault."""
         if self.chip.call("bus_write", address, bytes(data), len(data)):
-            raise BusFault(address)
+            raise BusFault(f"bus fault at 0x{address:08x}")
 
     def read_word(self, address: int) -> int:
         """The 32-bit word at an address. Raises BusFault."""
@@ -47,6 +40,11 @@ class DebugPort:
     def write_word(self, address: int, value: int) -> None:
         """Writes a 32-bit word. Raises BusFault."""
         self.write_memory(address, (value & 0xFFFFFFFF).to_bytes(4, "little"))
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether UICR.APPROTECT closes the memory access port (any value but 0xFF in its low byte)."""
+        return bool(self.chip.view().protected)
 
     @property
     def is_halted(self) -> bool:

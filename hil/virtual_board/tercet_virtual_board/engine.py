@@ -30,7 +30,7 @@ class View(c.Structure):
         ("card_coulomb", c.c_double),
         ("reset_reason", c.c_uint32),
         ("reset_count", c.c_uint32),
-        *((name, c.c_uint8) for name in ("sleeping", "halted", "locked_up", "flash_dirty", "exact", "pins")),
+        *((name, c.c_uint8) for name in ("sleeping", "halted", "locked_up", "flash_dirty", "exact", "pins", "protected", "system_off")),
     ]
 
 

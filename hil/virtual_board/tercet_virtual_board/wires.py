@@ -2,13 +2,10 @@
 """The ends of the board's wires on the host: pseudo-terminals and a TCP port for the console."""
 
 import errno
-import fcntl
 import os
 import pty
 import select
 import socket
-import struct
-import termios
 import tty
 
 
@@ -19,19 +16,24 @@ class Pty:
         self._master, slave = pty.openpty()
         tty.setraw(slave)
         self.path = os.ttyname(slave)
-        # A slave that stays open keeps the master from reporting a hang-up whenever a client leaves.
-        self._slave = slave
+        os.close(slave)
         os.set_blocking(self._master, False)
+        self._poll = select.poll()
+        self._poll.register(self._master, select.POLLIN)
 
-    def fileno(self) -> int:
-        """For select()."""
-        return self._master
+    def connected(self) -> bool:
+        """True while a client has the terminal open."""
+        return not any(event & select.POLLHUP for _, event in self._poll.poll(0))
+
+    def filenos(self) -> list[int]:
+        """For select(): nothing while nobody is there, since a hang-up would always be ready."""
+        return [self._master] if self.connected() else []
 
     def read(self) -> bytes:
         """Bytes that have come in; b"" when there are none."""
         try:
             return os.read(self._master, 65536)
-        except BlockingIOError:
+        except OSError:
             return b""
 
     def write(self, data: bytes) -> int:
@@ -43,18 +45,9 @@ class Pty:
                 return 0
             raise
 
-    def unread_bytes(self) -> int:
-        """Bytes that were written and that no client has read yet."""
-        return struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))[0]
-
-    def discard_unread(self) -> None:
-        """Forgets what no client has read, as an unconnected wire does."""
-        termios.tcflush(self._slave, termios.TCIFLUSH)
-
     def close(self) -> None:
-        """Closes both ends."""
+        """Closes the terminal; a client sees a hang-up."""
         os.close(self._master)
-        os.close(self._slave)
 
 
 class TcpSerial:
@@ -66,9 +59,13 @@ class TcpSerial:
         self._client: socket.socket | None = None
         self.path = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
 
-    def fileno(self) -> int:
+    def connected(self) -> bool:
+        """True while there is a client."""
+        return self._client is not None
+
+    def filenos(self) -> list[int]:
         """For select(): the client, or the listening socket."""
-        return (self._client or self._server).fileno()
+        return [(self._client or self._server).fileno()]
 
     def read(self) -> bytes:
         """Bytes that have come in; accepts a new client as a side effect."""

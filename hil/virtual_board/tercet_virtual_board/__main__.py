@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Command line: `tercet-virtual-board run ...`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tercet_virtual_board.build import BuildError
+from tercet_virtual_board.options import Options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tercet-virtual-board", description="An emulated nRF52840 board on real wires.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run one board until SIGTERM")
+    add = run.add_argument
+    add("--name", required=True, help="the board's name")
+    add("--state", required=True, type=Path, metavar="DIR", help="folder that keeps flash and crash reports")
+    add("--image", type=Path, metavar="FILE", help="firmware: Intel HEX, ELF or .bin (default: the kept flash)")
+    add("--sd", type=Path, metavar="IMG", help="SD card image, made if missing (default: in the state folder)")
+    add("--sd-mb", type=int, default=64, help="size of a new SD card")
+    add("--sd-profile", choices=["good", "ordinary", "bad"], default="ordinary", help="how fast the card is")
+    add("--sd-write-protected", action="store_true", help="the card refuses to be written")
+    add("--faults", type=Path, metavar="FILE", help="faults to inject, JSON lines")
+    add("--pace", choices=["realtime", "max"], default="realtime", help="virtual time against the wall clock")
+    add("--ram-kb", type=int, default=256, help="RAM (the real chip has 256)")
+    add("--seed", type=int, default=1, help="decides everything random")
+    add("--tcp-serial", type=int, metavar="PORT", help="console on a TCP port instead of a pseudo-terminal (0: any)")
+    add("--line", choices=["usb", "direct"], default="usb", help="serial line in bursts and late, as USB, or direct")
+    add("--no-meter-noise", dest="meter_noise", action="store_false", help="a meter without noise")
+    add("--rail", choices=["board", "soc"], default="board", help="what the meter feeds: board and card, or the SoC alone")
+    add("--cycle-model", choices=["zero", "full"], default="zero", help="flash without or with wait states and cache")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 stopped by a signal, 1 the board stopped with a report, 2 wrong usage."""
+    given = vars(_parser().parse_args(arguments))
+    given.pop("command")
+    from tercet_virtual_board.process import BoardProcess
+
+    try:
+        return BoardProcess(Options(**given)).run()
+    except (BuildError, ValueError, OSError) as error:
+        print(f"tercet-virtual-board: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The power meter's serial port: samples of the chip's current, on a second pseudo-terminal."""
+
+from tercet_virtual_board.engine import Chip
+from tercet_virtual_board.meter import Ppk2
+from tercet_virtual_board.options import Options
+from tercet_virtual_board.wires import Pty
+
+CAPACITY = 1 << 17  # 1.3 s of samples
+
+
+class MeterWire:
+    """Feeds the meter with samples and moves its bytes. Without a client it costs nothing.
+
+    A client that does not read stops virtual time (`blocked`): no sample is ever lost here.
+    """
+
+    def __init__(self, chip: Chip, options: Options):
+        self._chip = chip
+        self._wire = Pty()
+        self.meter = Ppk2(seed=options.seed, noise=options.meter_noise)
+        self._unsent = bytearray()
+        self._connected = False
+        self.path = self._wire.path
+
+    def filenos(self) -> list[int]:
+        """Descriptors worth waiting for."""
+        return self._wire.filenos()
+
+    def blocked(self) -> bool:
+        """True while a client has to read before virtual time may go on."""
+        if self._unsent:
+            if not self._wire.connected():
+                self._unsent.clear()
+            else:
+                del self._unsent[: self._wire.write(bytes(self._unsent))]
+        return bool(self._unsent)
+
+    def serve(self) -> None:
+        """Obeys the client and sends the samples of the last slice."""
+        connected = self._wire.connected()
+        if connected != self._connected:
+            self._connected = connected
+            (self.meter.port_opened if connected else self.meter.port_closed)()
+            self._chip.call("meter", int(connected), CAPACITY)
+        if not connected:
+            return
+        # The samples of the past come before what is switched on now.
+        self._unsent += self.meter.push(*self._chip.meter_take(CAPACITY))
+        command = self._wire.read()
+        if command:
+            self._unsent += self.meter.feed_host_bytes(command)
+        self.blocked()
+
+    def close(self) -> None:
+        """Closes the wire."""
+        self._wire.close()

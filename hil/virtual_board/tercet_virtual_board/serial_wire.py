@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The console: UARTE0 on a pseudo-terminal or TCP port, through the serial line's habits."""
+
+from tercet_virtual_board.engine import Chip
+from tercet_virtual_board.options import Options
+from tercet_virtual_board.uart_line import UartLine
+from tercet_virtual_board.wires import Pty, TcpSerial
+
+BACKLOG_BYTES = 4096
+
+
+class SerialWire:
+    """Moves bytes between the chip and whoever opened the console.
+
+    What the board says before the first client comes is kept (4 KB); later, without a client, it is lost, as on a
+    cable that is not plugged in.
+    """
+
+    def __init__(self, chip: Chip, options: Options):
+        self._chip = chip
+        self._line = UartLine(options.seed, options.line == "direct")
+        self._wire = Pty() if options.tcp_serial is None else TcpSerial(options.tcp_serial)
+        self._unsent = bytearray()
+        self._waiting: list[tuple[int, bytes]] = []
+        self._met_client = False
+        self.path = self._wire.path
+
+    def filenos(self) -> list[int]:
+        """Descriptors worth waiting for."""
+        return self._wire.filenos()
+
+    def receive(self, cycle: int) -> bool:
+        """Takes bytes from the host into the line, and from the line into the chip. True when there were any."""
+        data = self._wire.read()
+        if data:
+            self._line.from_host(data, cycle)
+        self._waiting += self._line.to_board()
+        while self._waiting:
+            due, packet = self._waiting[0]
+            taken = self._chip.serial_give(packet, due)
+            if taken < len(packet):
+                self._waiting[0] = (due, packet[taken:])
+                break
+            self._waiting.pop(0)
+        return bool(data)
+
+    def send(self, cycle: int) -> bool:
+        """Takes what the chip has sent and gives the host what has arrived. True when there was anything."""
+        data = self._chip.serial_take()
+        self._line.from_board(data, cycle)
+        self._unsent += self._line.to_host(cycle)
+        connected = self._wire.connected()
+        self._met_client |= connected
+        if connected and self._unsent:
+            del self._unsent[: self._wire.write(bytes(self._unsent))]
+        elif not connected and self._met_client:
+            self._unsent.clear()
+        elif len(self._unsent) > BACKLOG_BYTES:
+            del self._unsent[:-BACKLOG_BYTES]
+        return bool(data)
+
+    def close(self) -> None:
+        """Closes the wire."""
+        self._wire.close()
