@@ -17,8 +17,8 @@ class Step:
     def __init__(self, plan, arena, data, pager, markers, kernels, hyper):
         self.plan, self.arena, self.data, self.pager = plan, arena, data, pager
         self.markers, self.kernels, self.hyper = markers, kernels, hyper
-        opcode, _, _, operand, _ = plan.record(plan.loss_end - 1)
-        self.metric_offset = plan.offset(operand + 1)
+        # a plan without a loss, as profiling makes, has no metric
+        self.metric_offset = plan.offset(plan.record(plan.loss_end - 1)[3] + 1) if plan.loss_end else 0
         self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims) + markers.gpio)
 
     def run(self, samples, training=True):

@@ -107,7 +107,7 @@ def load(path: str | Path) -> Capture:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             head = json.loads(file["head"].tobytes())
             if head.get("schema") != SCHEMA:
                 raise ArtifactError(f"{path}: its schema is {head.get('schema')!r}, expected {SCHEMA!r}")

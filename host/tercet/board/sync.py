@@ -268,3 +268,11 @@ class _Sender:
             _finish(self._board)
             raise BoardError(f"{self._board.port}: the board ended the transfer of {self._name} too early")
         return line.decode(errors="replace").strip()
+
+
+def put(board: Board, path: str, data: bytes) -> bool:
+    """Brings one file onto the board; returns whether it had to be written. For several, `sync` asks once for all hashes."""
+    return bool(sync(board, {path: data}))
+
+
+get = get_file

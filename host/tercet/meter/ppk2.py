@@ -22,6 +22,7 @@ _START, _STOP, _POWER, _VOLTAGE, _MODE, _METADATA = 0x06, 0x07, 0x0C, 0x0D, 0x11
 _MODES = {"ampere": 1, "source": 2}
 _ANSWER_S = 3.0
 _QUIET_S = 0.25
+_ALIGN_BYTES = 2048
 
 
 def find_port(port: str) -> tuple[str, bool]:
@@ -117,6 +118,7 @@ class Ppk2:
 
     def _reset_collection(self) -> None:
         self._data = bytearray()
+        self._stray: int | None = None
         self._scanned = 0
         self._edges = 0
         self._edge_at = 0  # samples up to the last edge
@@ -152,7 +154,11 @@ class Ppk2:
                 self._changed.notify_all()
 
     def _scan(self) -> None:
-        """Counts the rising edges of the region pin in what is new."""
+        """Counts the rising edges of the region pin in what is new, once it is known where samples begin."""
+        if self._stray is None:
+            if len(self._data) < _ALIGN_BYTES:
+                return
+            self._align()
         whole = len(self._data) // 4 * 4
         levels = np.frombuffer(bytes(self._data[self._scanned + 3 : whole : 4]), np.uint8) >> self._pin & 1
         if len(levels):
@@ -162,6 +168,11 @@ class Ppk2:
                 self._edges += len(rises)
                 self._edge_at = self._scanned // 4 + int(rises[-1])
         self._scanned = whole
+
+    def _align(self) -> None:
+        """Drops what stands before the first whole sample."""
+        self._stray = ppk2_format.best_offset(bytes(self._data[:_ALIGN_BYTES]))
+        del self._data[: self._stray]
 
     def wait(self, edges: int, tail_samples: int, silence_s: float) -> int:
         """See `Meter.wait`. The tail begins when the region pin has fallen for the last time."""
@@ -203,18 +214,17 @@ class Ppk2:
 
     def _decode(self) -> Capture:
         assert self._calibration is not None
-        problems: list[str] = []
-        offset = ppk2_format.best_offset(bytes(self._data[:16384]))
-        if offset:
-            problems.append(f"the stream began with {offset} stray bytes")
+        if self._stray is None:
+            self._align()
+        problems = (f"the stream began with {self._stray} stray bytes",) if self._stray else ()
         wiring = self._wiring
-        samples = ppk2_format.decode(bytes(self._data[offset:]), self._calibration, wiring.volts or 3.0)
+        samples = ppk2_format.decode(bytes(self._data), self._calibration, wiring.volts or 3.0)
         if not len(samples.current_a):
             raise MeterError(f"no sample came from the meter on {self._serial.port}", hint="power the meter off and on")
         return Capture(
             samples.current_a, samples.logic, ppk2_format.RATE_HZ, wiring.volts, self.capabilities.provenance,
             self._calibration.identity, wiring.mode, wiring.rail, wiring.card_on_rail, wiring.usb_on_rail, 8,
-            samples.range_index, samples.saturated, problems=tuple(problems),
+            samples.range_index, samples.saturated, problems=problems,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs operators one by one, each in a marked region, through the same steps that training takes.
+
+A job is a JSON file; `plans` is a file of plans, `cases` says where each lies: [offset, length, integer ranges], the ranges
+[first byte, bytes] of the arena that hold integers and are cleared before.
+"""
+
+import gc
+import json
+from array import array
+from time import sleep_ms, ticks_diff, ticks_us
+
+from tercet_device import kernels, trace
+from tercet_device.arena import Arena
+from tercet_device.data import DataSet
+from tercet_device.errors import DeviceError
+from tercet_device.loop import open_store
+from tercet_device.pager import Pager
+from tercet_device.plan import Plan
+from tercet_device.step import Step
+
+_LINE_VALUES = 64
+
+
+class _Case:
+    def __init__(self, profile, plan, integers):
+        self.step = Step(plan, profile.arena, profile.data, profile.pager, profile.markers, kernels, profile.hyper)
+        self.integers = integers
+
+    def run(self, profile, marked):
+        """Microseconds of one pass through the plan."""
+        memory = profile.arena.memory
+        for first, nbytes in self.integers:
+            kernels.fill(memoryview(memory)[first : first + nbytes], 0)
+        samples = profile.batch(self.step.plan.batch)
+        self.step.mark(marked)
+        if marked:
+            profile.markers.region(True)
+        begun = ticks_us()
+        self.step.run(samples)
+        time = ticks_diff(ticks_us(), begun)
+        if marked:
+            profile.markers.region(False)
+        return time
+
+
+class Profile:
+    """A job made ready: arena filled with moderate numbers, plans loaded, data and page store open."""
+
+    def __init__(self, job):
+        self.job = job
+        self.arena = Arena(job["arena_bytes"], kernels)
+        self._fill()
+        self.hyper = array("f", job["hyper"])
+        self.markers = trace.Markers(job.get("markers"))
+        self.data = DataSet(job["data"]) if job.get("data") else None
+        if self.data:
+            self.data.shuffle(1)
+        self._at = 0
+        store = open_store(job.get("store"), job["page_blocks"])
+        self.pager = Pager(store, kernels, job["pages"])
+        with open(job["plans"], "rb") as stream:
+            self.cases = []
+            for offset, length, integers in job["cases"]:
+                stream.seek(offset)
+                self.cases.append(_Case(self, Plan(stream.read(length), kernels), integers))
+
+    def _fill(self):
+        """Numbers between -1 and 1 that are neither zero nor regular."""
+        row, state = bytearray(64), 1
+        scale = array("f", (1 / 128, -1.0))
+        for offset in range(0, self.arena.nbytes - 255, 256):
+            for i in range(64):
+                state = 16380 * (state & 0xFFFF) + (state >> 16)
+                row[i] = state & 0xFF
+            kernels.u8_to_f32(self.arena.memory, offset, row, scale)
+
+    def batch(self, size):
+        """The next `size` samples in shuffled order."""
+        if not self.data:
+            return ()
+        if self._at + size > self.data.training:
+            self._at = 0
+        self._at += size
+        return self.data.order[self._at - size : self._at]
+
+    def rounds(self, rounds, marked):
+        """Tells the microseconds of each case, `rounds` times over, the cases interleaved."""
+        count = len(self.cases)
+        times = array("I", bytes(4 * rounds * count))
+        idle = self.job.get("baseline_ms", 50)
+        if marked:
+            self.markers.preamble()
+            sleep_ms(idle)
+        for i in range(rounds):
+            gc.collect()
+            for k in range(count):
+                times[i * count + k] = self.cases[k].run(self, marked)
+        if marked:
+            sleep_ms(idle)
+        for first in range(0, len(times), _LINE_VALUES):
+            trace.emit("times", first=first, us=list(times[first : first + _LINE_VALUES]))
+
+
+def main(path):
+    """Runs the job in `path`; an error is its last line."""
+    try:
+        with open(path) as stream:
+            job = json.load(stream)
+        gc.collect()
+        profile = Profile(job)
+        gc.collect()
+        trace.emit("ready", heap_free=gc.mem_free())
+        profile.rounds(job["rounds"], job["marked"])
+        trace.emit("profiled", bytes_out=profile.pager.bytes_out, retries=profile.pager.retries)
+    except DeviceError as error:
+        trace.emit("error", kind=error.kind, text=error.text)

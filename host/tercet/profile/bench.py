@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cases on a board, each in a marked region, and captures the meter beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tercet.board import sync
+from tercet.board.base import Board
+from tercet.capture import Capture
+from tercet.errors import BoardError, MeterError
+from tercet.kernel_table import HYPER
+from tercet.measure import align, energy
+from tercet.meter.base import Meter
+from tercet.profile.cases import EMPTY, Case, plan
+from tercet.targets import Target
+
+FOLDER = "/tercet"
+_MARGIN_SAMPLES = 500
+_BASELINE_MS = 50
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much a profile does: each region lasts at least `region_us`, has at most `most_repeats`, and comes `rounds` times."""
+
+    region_us: float = 12_000.0
+    most_repeats: int = 48
+    rounds: int = 5
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a run gave: `time_us` float [rounds, cases] by the device, `net_j` the same by the meter (None without one).
+
+    `repeats` int [cases] says how often a case stood in its region. `measurement` holds baseline and causes.
+    """
+
+    cases: tuple[Case, ...]
+    repeats: np.ndarray
+    time_us: np.ndarray
+    net_j: np.ndarray | None
+    measurement: energy.Measurement | None
+    capture: Capture | None
+
+
+class Bench:
+    """A board with device library and kernels on it, perhaps a meter, and what a job needs to know about them."""
+
+    def __init__(
+        self, board: Board, target: Target, meter: Meter | None = None, *, data: bytes | None = None,
+        store: dict[str, Any] | None = None, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3)),
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.board, self.target, self.meter = board, target, meter
+        self._data, self._store, self._pins, self._progress = data, store, pins, progress
+
+    def run(self, cases: list[Case], effort: Effort) -> Raw:
+        """All cases: once to learn how long each takes, then repeated and metered.
+
+        Raises BoardError when the board fails, MeterError when the measurement is INVALID (its causes are in the message).
+        """
+        self._progress(f"timing {len(cases)} cases")
+        once = self._times(cases, np.ones(len(cases), int), rounds=2, marked=False)
+        single_us = np.maximum(once.min(axis=0), 1.0)
+        repeats = np.clip(np.ceil(effort.region_us / single_us), 1, effort.most_repeats).astype(int)
+        repeats[[i for i, case in enumerate(cases) if case.name == EMPTY]] = 1
+        seconds = float((single_us * repeats).sum() * effort.rounds * 1e-6)
+        self._progress(f"measuring {len(cases)} cases, {effort.rounds} times each: {seconds:.0f} s of the board's time")
+        return self._metered(cases, repeats, effort.rounds)
+
+    def _metered(self, cases: list[Case], repeats: np.ndarray, rounds: int) -> Raw:
+        if self.meter is None:
+            return Raw(tuple(cases), repeats, self._times(cases, repeats, rounds, marked=True), None, None, None)
+        self._deploy(cases, repeats, rounds, marked=True)
+        self.meter.start()
+        capture = None
+        try:
+            time_us = self._follow(rounds * len(cases)).reshape(rounds, len(cases))
+            tail = round(_BASELINE_MS * 1e-3 * self.meter.capabilities.rate_hz)
+            self.meter.wait(align.PREAMBLE_PULSES + rounds * len(cases), tail, 10.0)
+        finally:
+            capture = self.meter.stop()
+        found = align.find(
+            capture, rounds * len(cases), region_pin=self._pins[0], phase_pins=self._pins[1],
+            durations_s=time_us.ravel() * 1e-6,
+        )  # fmt: skip
+        measurement = energy.measure(capture, found, idle_s=(_BASELINE_MS - 5) * 1e-3)
+        if not measurement.valid:
+            raise MeterError(f"the profile's measurement is INVALID: {'; '.join(measurement.causes)}")
+        net = np.array([region.net_j for region in measurement.regions]).reshape(rounds, len(cases))
+        return Raw(tuple(cases), repeats, time_us, net, measurement, capture)
+
+    def _times(self, cases: list[Case], repeats: np.ndarray, rounds: int, marked: bool) -> np.ndarray:
+        self._deploy(cases, repeats, rounds, marked)
+        return self._follow(rounds * len(cases)).reshape(rounds, len(cases))
+
+    def _deploy(self, cases: list[Case], repeats: np.ndarray, rounds: int, marked: bool) -> None:
+        """Plans and job onto the board."""
+        arena_bytes = max(case.arena_bytes for case in cases)
+        page_blocks = sum(case.blocks for case in cases if case.name.startswith("page_out"))
+        plans, table = b"", []
+        for case, count in zip(cases, repeats, strict=True):
+            data = plan(case, int(count), arena_bytes, page_blocks)
+            table.append([len(plans), len(data), [list(pair) for pair in case.integers]])
+            plans += data
+        # rate 0: mutated weights must not run away while they are updated again and again
+        hyper = [0.5 if name in ("beta1", "beta2", "correction1", "correction2", "epsilon") else 0.0 for name in HYPER]
+        job = {
+            "arena_bytes": arena_bytes, "plans": f"{FOLDER}/profile.bin", "cases": table, "hyper": hyper,
+            "markers": self.target.markers.get("registers"), "data": f"{FOLDER}/data.tds" if self._data else None,
+            "store": self._store, "page_blocks": page_blocks, "pages": len(cases), "rounds": rounds, "marked": marked,
+            "baseline_ms": _BASELINE_MS,
+        }  # fmt: skip
+        files = {f"{FOLDER}/profile.bin": plans, f"{FOLDER}/profile.json": json.dumps(job).encode()}
+        if self._data:
+            files[f"{FOLDER}/data.tds"] = self._data
+        sync.sync(self.board, files)
+        self.board.soft_reset()
+
+    def _follow(self, count: int) -> np.ndarray:
+        """Runs the job and returns the `count` times that it tells."""
+        times = np.zeros(count)
+        told = 0
+        code = f"from tercet_device import profile\nprofile.main('{FOLDER}/profile.json')"
+        for event in self.board.run(code, silence_s=300.0):
+            if event["event"] == "error":
+                raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")
+            if event["event"] == "times":
+                times[event["first"] : event["first"] + len(event["us"])] = event["us"]
+                told += len(event["us"])
+        if told != count:
+            raise BoardError(f"the board told {told} times of {count}", hint="; ".join(list(self.board.output)[-3:]))
+        return times

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles on MicroPython's unix port (times only), and what becomes of raw figures."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tercet.autodiff.training import training_graph
+from tercet.board.base import Board
+from tercet.measure.energy import Baseline, Measurement
+from tercet.model.builder import mlp
+from tercet.plan import dataset_file
+from tercet.profile import bench, cases, table
+from tercet.profile.bench import Bench, Effort, Raw
+from tercet.targets import load as load_target
+
+from ..board.console import ROOT, UNIX_PORT, Console
+
+
+@pytest.fixture
+def graph():
+    return training_graph(mlp("tiny", [8, 6, 4]), 5, "softmax_cross_entropy", {"name": "sgd"})
+
+
+def test_every_signature_has_one_case_with_room_for_its_operands(graph):
+    found = cases.of_graph(graph)
+    assert {case.name for case in found} == {node.signature for node in graph.nodes}
+    assert len(found) == len({case.name for case in found})
+    forward = next(case for case in found if case.name.startswith("dense_forward:5,8,6"))
+    y, x, w, b = forward.offsets
+    sizes = {y: 5 * 6 * 4, x: 5 * 8 * 4, w: 6 * 8 * 4, b: 6 * 4}
+    spans = sorted((first, first + size) for first, size in sizes.items())
+    assert all(left[1] <= right[0] for left, right in pairwise(spans))
+    assert spans[-1][1] <= forward.arena_bytes
+
+
+def test_labels_are_marked_as_integers(graph):
+    loss = next(case for case in cases.of_graph(graph) if case.name.startswith("softmax"))
+    assert loss.integers == ((loss.offsets[2], 10),)
+
+
+def synthetic_raw(rounds=6, *, noise=0.0):
+    """Figures of known costs: 100 us and 50 uJ to start a step, 7 us and 3 uJ each run, pages 200 + 50 n us."""
+    made = [cases.empty(), *cases.pages((1, 4, 16))]
+    op = cases.Case("add:1,0", 1, 1, 0, (), (), 16)
+    made.append(op)
+    repeats = np.array([1] + [3] * 6 + [40])
+    rng = np.random.default_rng(3)
+    each_us = np.array([0.0, 250, 100, 400, 160, 1000, 400, 7])
+    time = (100 + repeats * each_us) * (1 + noise * rng.standard_normal((rounds, 8)))
+    net = (50 + repeats * each_us * 3 / 7) * 1e-6 * (1 + noise * rng.standard_normal((rounds, 8)))
+    measurement = Measurement((), Baseline(1e-3, 0, 10, 0), 3.0, "modelled", ())
+    return Raw(tuple(made), repeats, time, net, measurement, None)
+
+
+def test_the_empty_step_is_subtracted_and_the_repeats_divided():
+    made = table.cost_table(synthetic_raw(), board="b", firmware="f", meter="m", volts=3.0, provenance="modelled")
+    assert made.ops["add:1,0"].time_us == pytest.approx(7)
+    assert made.ops["add:1,0"].energy_nj == pytest.approx(3000)
+    assert made.page_out.fixed_us == pytest.approx(200) and made.page_out.per_block_us == pytest.approx(50)
+    assert made.page_in.fixed_us == pytest.approx(80) and made.page_in.per_block_us == pytest.approx(20)
+    assert made.baseline_mw == pytest.approx(3.0)
+    assert table.step_cost(synthetic_raw(), "modelled").time_us == pytest.approx(100)
+
+
+def test_noise_shows_in_the_interval_and_an_outlier_does_not_move_the_mean():
+    raw = synthetic_raw(12, noise=1e-3)
+    raw.time_us[3, -1] *= 5
+    cost = table.cost_table(raw, board="b", firmware="f", meter="m", volts=3.0, provenance="modelled").ops["add:1,0"]
+    assert cost.time_us == pytest.approx(7, rel=0.01) and 0 < cost.time_ci_us < 0.05
+
+
+@pytest.fixture
+def console(tmp_path):
+    if not UNIX_PORT.exists() or not (ROOT / "build/firmware/natmod/x64/mlp").exists():
+        pytest.skip("MicroPython's unix port or its kernels are not built: make firmware kernels")
+    console = Console(tmp_path)
+    yield console
+    console.close()
+
+
+def test_a_profile_runs_on_micropython(console, graph, monkeypatch):
+    monkeypatch.setattr(bench, "FOLDER", "profile")
+    rows = np.arange(80, dtype=np.uint8).reshape(10, 8)
+    data = dataset_file.encode(dataset_file.PackedData(rows, np.arange(10) % 4, 8, 4))
+    target = load_target("nrf52840dk")
+    target.markers.clear()
+    with Board(console.port) as board:
+        paths = [str(ROOT / "device_lib"), str(ROOT / "build/firmware/natmod/x64/mlp"), ".frozen"]
+        board.exec(f"import sys\nsys.path[:] = {paths!r}")
+        made = Bench(board, target, data=data, store={"kind": "file", "path": "pages"})
+        raw = made.run([cases.empty(), *cases.of_graph(graph), *cases.pages()], Effort(300, 8, 3))
+    assert raw.time_us.shape == (3, len(raw.cases)) and raw.time_us.min() >= 0
+    costs = table.cost_table(raw, board="b", firmware="f", meter="", volts=3.3, provenance="measured")
+    costs.require(node.signature for node in graph.nodes)
