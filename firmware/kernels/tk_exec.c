@@ -36,17 +36,16 @@ static int exec_dense(int opcode, void *const *t, const int32_t *d, const float 
 }
 
 int tk_exec(int opcode, void *const *tensors, const int32_t *dims, const float *hyper) {
-    if (opcode < 64) {
-        return exec_dense(opcode, tensors, dims, hyper);
-    }
+    int status = exec_dense(opcode, tensors, dims, hyper);
 #ifdef TK_WITH_CONV
-    if (opcode < 96) {
+    if (status != 0 && opcode >= 64 && opcode < 96) {
         return tk_exec_conv(opcode, tensors, dims, hyper);
     }
 #endif
 #ifdef TK_WITH_EXTRA
-    return tk_exec_extra(opcode, tensors, dims, hyper);
-#else
-    return -1;
+    if (status != 0) {
+        return tk_exec_extra(opcode, tensors, dims, hyper);
+    }
 #endif
+    return status;
 }
