@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The meter: its commands, its samples, and what happens to the output when the host goes away."""
 
-import importlib.util
-import pathlib
 import struct
 
 import numpy as np
+import ppk2_stream
 import pytest
 from tercet_virtual_board.meter import Ppk2
-
-_spec = importlib.util.spec_from_file_location("ppk2_stream", pathlib.Path(__file__).with_name("ppk2_stream.py"))
-ppk2_stream = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(ppk2_stream)
 
 #: ADC steps of the ranges in microamperes, as the vendor's constants give them.
 LSB_UA = (0.043, 0.43, 4.3, 46.8, 1020.0)
