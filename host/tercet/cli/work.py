@@ -16,6 +16,9 @@ from tercet.plan import dump, lower
 from tercet.solve import schedule as schedules
 from tercet.units import format_bytes
 
+LOSSES = ("softmax_cross_entropy", "mean_squared_error")
+CONVOLUTIONS = ("dense_", "activation_backward", "conv2d_", "depthwise_", "maxpool2d_", "avgpool2d_", "global_average_")
+
 
 def read_model(source: str, seed: int | None = None) -> tuple[models.Model, dict[str, Any]]:
     """Model and weights from an ONNX file, a model.json or a name of the zoo."""
@@ -40,6 +43,14 @@ def import_model(source: str, seed: int | None, last: int | None, freeze: tuple[
     trained = sum(p.count for p in model.parameters.values() if p.trainable)
     return {"model": str(out), "name": model.name, "layers": len(model.layers), "parameters": model.parameter_count,
             "trained": trained}  # fmt: skip
+
+
+def operator_set(graph: graphs.Graph) -> str:
+    """The smallest set of native kernels that covers a graph: mlp, cnn or all."""
+    ops = {node.op for node in graph.nodes if not node.op.startswith("read_")}
+    if all(op.startswith("dense_") or op in ("activation_backward", *LOSSES) for op in ops):
+        return "mlp"
+    return "cnn" if all(op.startswith(CONVOLUTIONS) or op in LOSSES for op in ops) else "all"
 
 
 def optimizer_settings(name: str, rate: float | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,21 +10,23 @@ from typing import Any
 from tercet import resources
 from tercet.board import sync
 from tercet.board.base import Board
-from tercet.errors import BoardError, InputError
-from tercet.meter.base import Capture, Meter
+from tercet.capture import Capture
+from tercet.errors import BoardError, InputError, TercetError
+from tercet.meter.base import Meter
 from tercet.targets import Target
 from tercet.train.job import FOLDER, Job
 
+PREAMBLE_EDGES = 3
 # What a user can do about an error that the board names.
 HINTS = {
-    "card_missing": "put a card into the slot, or solve without paging (a larger --ram)",
+    "card_missing": "put a card into the slot, or solve with a RAM budget that needs no pages",
     "card_protected": "slide the card's lock, or take another card",
     "card_full": "take a larger card; `tercet card prepare` makes room for pages",
-    "card_foreign": "`tercet card prepare` makes a page partition; it never writes over data without --force",
-    "card_crc": "shorten the wires or lower the bus rate in the target file",
+    "card_foreign": "`tercet card prepare` makes a page partition; it writes over data only with --force",
+    "card_crc": "shorten the wires, or lower the bus rate in the target file",
     "card_timeout": "the card stalls longer than its specification allows: take another one",
     "page": "the card changed a page between writing and reading it: take another card",
-    "memory": "a smaller --ram budget, or a firmware with less in its heap",
+    "memory": "a smaller --ram budget, or a firmware with a larger heap",
     "plan": "run `tercet plan` for this model and this board again",
     "weights": "deploy weights and plan of the same model",
 }
@@ -33,7 +34,7 @@ HINTS = {
 
 @dataclass
 class Run:
-    """What a run told: every event in order, the last event of each kind, the capture of the metered steps."""
+    """What a run told: every event in order, and the capture of the metered steps."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     capture: Capture | None = None
@@ -45,53 +46,52 @@ class Run:
                 return entry
         raise BoardError(f"the board ended without telling {event!r}")
 
+    def all(self, event: str) -> list[dict[str, Any]]:
+        """Every event of that kind."""
+        return [entry for entry in self.events if entry["event"] == event]
 
-def library_files(target: Target) -> Iterator[tuple[str, bytes]]:
-    """(path on the board, content) of the device library and the native kernels."""
+
+def library_files(target: Target, operators: str) -> Iterator[tuple[str, bytes]]:
+    """(path on the board, content) of the device library and the native kernels for a set of operators."""
     for path in sorted(resources.device_library().glob("*.py")):
         yield f"/lib/tercet_device/{path.name}", path.read_bytes()
-    yield "/lib/tercet_kernels.mpy", resources.kernels(target.mpy_arch).read_bytes()
+    yield "/lib/tercet_kernels.mpy", resources.kernels(target.mpy_arch, operators).read_bytes()
 
 
-def deploy(board: Board, job: Job, target: Target, progress: Callable[[str, int, int], None] | None = None) -> int:
-    """Copies library, kernels and the job's files, skipping what is there already; returns the bytes that travelled."""
-    files = [*library_files(target), *job.files.items()]
-    sent = 0
-    for number, (path, data) in enumerate(files):
-        if progress:
-            progress(path, number, len(files))
-        if sync.put(board, path, data):
-            sent += len(data)
-    return sent
+def deploy(
+    board: Board, job: Job, target: Target, operators: str = "mlp", progress: Callable[[str, int, int], None] | None = None
+) -> list[str]:
+    """Copies library, kernels and the job's files, leaving alone what is there already; returns the paths that were written."""
+    return sync.sync(board, {**dict(library_files(target, operators)), **job.files}, progress=progress)
 
 
 def run(
     board: Board, job: Job, *, meter: Meter | None = None, on_event: Callable[[dict[str, Any]], None] | None = None,
     silence_s: float = 120.0,
 ) -> Run:  # fmt: skip
-    """Starts the loop and follows it to its end.
+    """Starts the loop and follows it to its end; `meter`, where there is one, captures the metered steps.
 
-    With a meter the capture begins before the loop and ends with the metered steps. Raises BoardError when the board reports an
-    error or goes silent; the meter is stopped in any case.
+    Raises BoardError when the board reports an error, goes silent or away; the meter is stopped in any case.
     """
     result = Run()
     board.soft_reset()
-    capturing = meter is not None and job.settings["metered_steps"] > 0
+    metered = job.settings["metered_steps"] if meter is not None else 0
+    capturing = metered > 0
     if capturing:
         assert meter is not None
         meter.start()
     try:
         code = f"from tercet_device import loop\nloop.main({job.path!r})"
         for event in board.run(code, silence_s=silence_s):
-            event["host_s"] = round(time.monotonic(), 6)
             result.events.append(event)
+            if event["event"] == "error":
+                raise device_error(event)
             if event["event"] == "metered" and capturing:
                 assert meter is not None
+                meter.wait(PREAMBLE_EDGES + metered, _tail_samples(meter, job), silence_s)
                 result.capture, capturing = meter.stop(), False
             if on_event:
                 on_event(event)
-            if event["event"] == "error":
-                raise device_error(event)
     finally:
         if capturing:
             assert meter is not None
@@ -100,13 +100,17 @@ def run(
     return result
 
 
-def device_error(event: dict[str, Any]) -> Exception:
+def _tail_samples(meter: Meter, job: Job) -> int:
+    """Samples of idling that must follow the last metered step: they are a part of the baseline."""
+    return round(0.9 * job.settings["baseline_ms"] * meter.capabilities.rate_hz / 1000)
+
+
+def device_error(event: dict[str, Any]) -> TercetError:
     """The host's error for one that the board told."""
-    text = f"the board reports: {event['text']}"
     kind = InputError if event["kind"] in ("data", "plan", "weights") else BoardError
-    return kind(text, hint=HINTS.get(event["kind"], ""))
+    return kind(f"the board reports: {event['text']}", hint=HINTS.get(event["kind"], ""))
 
 
 def pull(board: Board) -> bytes:
     """The trained weights file from the board."""
-    return sync.get(board, f"{FOLDER}/trained.bin")
+    return sync.get_file(board, f"{FOLDER}/trained.bin")

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tercet profile`, `train`, `measure` and `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tercet import costs as cost_files
+from tercet import resources
+from tercet.autodiff import graph as graphs
+from tercet.board import bench as benches
+from tercet.board import flash as flashing
+from tercet.board.base import Board
+from tercet.cli import options, pipeline, progress, whole, work
+from tercet.meter.base import open_meter
+from tercet.profile import profile as measure_costs
+from tercet.report import page
+
+OUT = click.option("--out", default="run", show_default=True, type=click.Path(file_okay=False, path_type=Path),
+                   help="Where the artefacts go.")  # fmt: skip
+
+
+@click.command()
+@click.argument("graph_file", metavar="GRAPH", type=click.Path(exists=True, dir_okay=False))
+@options.hardware
+@click.option("-o", "--out", default="costs.json", show_default=True, type=click.Path(path_type=Path), help="Where to write it.")
+@options.json_option
+def profile(graph_file: str, board_name: str | None, bench_file: str | None, out: Path, as_json: bool) -> None:
+    """Time and meter every operator of GRAPH and the card's pages; what costs.json holds already is not measured again.
+
+    \b
+    Example:
+      tercet profile graph.json --bench bench.toml
+    """
+    graph = graphs.load(graph_file)
+    known = cost_files.load(out) if out.is_file() else None
+    with benches.select(board_name, Path(bench_file) if bench_file else None, sd=out.with_suffix(".card.img")) as bench:
+        flashing.ensure(bench, resources.firmware(bench.target), say=options.say)
+        meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
+        try:
+            with Board(bench.serial) as board:
+                table = measure_costs(board, bench, meter, graph, known=known, say=options.say)
+        finally:
+            if meter is not None:
+                meter.close()
+    if table is not known:
+        cost_files.save(table, out)
+    options.show({"costs": str(out), "operators": len(table.ops), "baseline_mw": table.baseline_mw}, as_json)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, help="A named set (digits, mnist-5k, ...) or an .npz file with arrays x and y.")
+@options.hardware
+@click.option("--ram", type=options.Size(), required=True, help="The arena's budget.")
+@click.option("--deadline-ms", type=click.FloatRange(min=0, min_open=True), help="The longest step.")
+@click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Samples a step.")
+@click.option("--steps", default=200, show_default=True, type=click.IntRange(1), help="Training steps.")
+@click.option("--loss", default="softmax_cross_entropy", show_default=True, help="The loss.")
+@click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, nesterov, adam or adamw.")
+@click.option("--rate", type=float, help="The learning rate.")
+@click.option("--init", type=int, metavar="SEED", help="Start from fresh weights.")
+@click.option("--seed", default=1, show_default=True, help="Orders the samples.")
+@OUT
+@options.json_option
+def train(
+    board_name: str | None, bench_file: str | None, ram: int, optimizer: str, rate: float | None, as_json: bool, **settings: Any
+) -> None:  # fmt: skip
+    """Train MODEL (an ONNX file, a model.json or a network of the zoo) on a board, running every stage that is missing.
+
+    \b
+    Example:
+      tercet train demo --data digits --ram 96k
+      tercet train mine.onnx --data mine.npz --ram 150k --deadline-ms 400 --bench bench.toml
+    """
+    request = pipeline.Request(ram_bytes=ram, optimizer=work.optimizer_settings(optimizer, rate), **settings)
+    bench_path = Path(bench_file) if bench_file else None
+    start = {"state": request.path("board"), "sd": request.path("card.img")}
+    request.out.mkdir(parents=True, exist_ok=True)
+    with benches.select(board_name, bench_path, **start) as bench, progress.Steps(request.steps) as bar:
+        outcome = whole.everything(request, bench, bar)
+        result = whole.summarise(request, bench, outcome)
+        page.write(request.out)
+    options.show(result, as_json)
+
+
+@click.command()
+@click.argument("folder", default="run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@options.json_option
+@click.pass_context
+def measure(ctx: click.Context, folder: Path, as_json: bool) -> None:
+    """Compute the energy of the run in FOLDER from what was recorded; exit 1 when the measurement is invalid.
+
+    \b
+    Example:
+      tercet measure run
+    """
+    body = pipeline.measure(folder)
+    options.show(body, as_json)
+    ctx.exit(0 if body["valid"] else 1)
+
+
+@click.command()
+@click.argument("folder", default="run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@options.json_option
+def report(folder: Path, as_json: bool) -> None:
+    """Write report.html of the run in FOLDER.
+
+    \b
+    Example:
+      tercet report run
+    """
+    options.show({"report": str(page.write(folder))}, as_json)
