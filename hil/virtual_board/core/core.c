@@ -148,19 +148,19 @@ static uint32_t instruction_before(struct board *b, uint32_t next)
     return at == next ? last : next;
 }
 
+// WFE and YIELD leave the engine with the PC behind them, undefined instructions with the PC at them.
 static void handle_invalid_instruction(struct board *b, uint32_t pc)
 {
-    const uint8_t *code = code_at(b, pc);
-    struct thumb t = thumb_decode(code);
-    if (t.hint == HINT_WFE || t.hint == HINT_YIELD) {
-        reg_set(b, UC_ARM_REG_PC, (pc + t.bytes) | 1);
-        if (t.hint == HINT_WFE && !b->event_register)
+    struct thumb t = {0};
+    if (pc == b->fallthrough)
+        t = thumb_decode(code_at(b, instruction_before(b, pc)));
+    if (t.hint == HINT_WFE) {
+        if (!b->event_register)
             b->sleeping = b->wait_for_event = true;
-        if (t.hint == HINT_WFE)
-            b->event_register = false;
-        return;
+        b->event_register = false;
+    } else if (t.hint != HINT_YIELD) {
+        fault_raise(b, EXC_USAGE, 1u << 16, pc);
     }
-    fault_raise(b, EXC_USAGE, 1u << 16, pc);
 }
 
 static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
