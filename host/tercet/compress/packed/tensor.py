@@ -62,10 +62,27 @@ def encode(values: np.ndarray) -> Coding:
     if 1 <= len(np.unique(table)) <= 256:
         found.append(_dense(table, kind))
     if 1 <= len(np.unique(table[table != 0])) <= 256:
-        live = TRIMMED if not (table.any(0).all() and table.any(1).all()) else 0
-        for order in (0, COLUMNS):
-            found += [_sparse(table, order | trim, gaps) for trim in {0, live} for gaps in GAP_SYMBOLS]
+        found.append(_sparse(table, *_best_order(table)))
     return min(found, key=lambda coding: len(coding.data))
+
+
+def _best_order(table: np.ndarray) -> tuple[int, int]:
+    """(order and trimming, gap symbols) of the sparse coding that is smallest by its entropy."""
+    live = TRIMMED if not (table.any(0).all() and table.any(1).all()) else 0
+    ways = []
+    for flags in {order | trim for order in (0, COLUMNS) for trim in (0, live)}:
+        positions = np.flatnonzero(_line(table, flags))
+        bitmaps = 8 * (sum(table.shape) // 8 + 2) if flags & TRIMMED else 0
+        for symbols in GAP_SYMBOLS:
+            counts = np.bincount(gaps_of(positions, symbols)[0], minlength=symbols)
+            ways.append((huffman.entropy_bits(counts) + 4 * symbols + bitmaps, flags, symbols))
+    return min(ways)[1:]
+
+
+def _line(table: np.ndarray, flags: int) -> np.ndarray:
+    """The matrix, or its living part, as one line in the order of the flags."""
+    part = table[table.any(1)][:, table.any(0)] if flags & TRIMMED else table
+    return part.T.ravel() if flags & COLUMNS else part.ravel()
 
 
 def _nibbles(lengths: np.ndarray) -> bytes:
@@ -101,9 +118,7 @@ def gaps_of(positions: np.ndarray, symbols: int) -> tuple[np.ndarray, np.ndarray
 
 def _sparse(table: np.ndarray, flags: int, gap_symbols: int) -> Coding:
     flags |= CODED | SPARSE
-    rows, columns = table.any(1), table.any(0)
-    part = table[rows][:, columns] if flags & TRIMMED else table
-    line = part.T.ravel() if flags & COLUMNS else part.ravel()
+    line = _line(table, flags)
     positions = np.flatnonzero(line)
     book, values = np.unique(line[positions], return_inverse=True)
     kind = narrowest(book)
@@ -119,7 +134,7 @@ def _sparse(table: np.ndarray, flags: int, gap_symbols: int) -> Coding:
     data = _book(flags, kind, table.shape, book, value_lengths)
     data += bytes([gap_symbols - 1]) + _nibbles(gap_lengths) + _u24(len(positions))
     if flags & TRIMMED:
-        data += np.packbits(rows, bitorder="little").tobytes() + np.packbits(columns, bitorder="little").tobytes()
+        data += b"".join(np.packbits(table.any(axis), bitorder="little").tobytes() for axis in (1, 0))
     entropy = huffman.entropy_bits(gap_counts) + huffman.entropy_bits(value_counts)
     return Coding(data + _u24(len(stream)) + stream, flags, int(lengths.sum()), entropy, len(book))
 
