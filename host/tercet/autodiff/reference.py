@@ -12,9 +12,11 @@ import numpy as np
 from tercet.autodiff.graph import PERSISTENT, Graph, Node
 from tercet.autodiff.kernels import KERNELS
 from tercet.autodiff.optimizers import hyper as hyper_at
+from tercet.autodiff.training import inference_graph
 from tercet.errors import InputError
+from tercet.model.graph import Model
 
-__all__ = ["KERNELS", "IllegalScheduleError", "Reference", "train"]
+__all__ = ["KERNELS", "IllegalScheduleError", "Reference", "evaluate", "predict", "train"]
 _DTYPES: dict[str, Any] = {"u8": np.uint8, "u16": np.uint16, "i32": np.int32}
 
 
@@ -195,6 +197,25 @@ class _Step:
         # whoever still holds the array sees that it is gone
         array.fill(_poison(array.dtype))
         del self.buffers[name]
+
+
+def predict(model: Model, weights: dict[str, np.ndarray], x: np.ndarray, *, batch: int = 64) -> np.ndarray:
+    """The outputs [samples, ...] of a model without training: running statistics, no dropout; f32."""
+    found = []
+    for first in range(0, len(x), batch):
+        part = x[first : first + batch]
+        graph, output = inference_graph(model, len(part))
+        run = Reference(graph, weights)
+        step = _Step(run, part, np.empty(0), {"seed": 0.0, "step": 0.0})
+        for node in graph.nodes:
+            step.compute(node, first=True)
+        found.append(run.buffers[output].reshape(len(part), *model.output_shape))
+    return np.concatenate(found)
+
+
+def evaluate(model: Model, weights: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray) -> float:
+    """The share of samples whose largest output stands at their label."""
+    return float((predict(model, weights, x).argmax(axis=-1) == labels).mean())
 
 
 def _poison(dtype: Any) -> float:

@@ -12,7 +12,7 @@ from tercet.autodiff.optimizers import Updates, settings
 from tercet.autodiff.rules import RULES
 from tercet.autodiff.tape import Call, Tape, Value
 from tercet.errors import InputError
-from tercet.model.graph import INPUT, STATISTICS, Layer, Model
+from tercet.model.graph import INPUT, STATISTICS, Layer, Model, live
 from tercet.model.operators import FUSIBLE, product
 
 
@@ -64,7 +64,7 @@ def inference_graph(model: Model, batch: int) -> tuple[Graph, str]:
     """The forward pass alone (running statistics, no dropout) and the name of the tensor that holds the outputs."""
     tape = _tape(model, batch)
     tape.training = False
-    _, values = _forward(tape, model, _live(model.layers))
+    _, values = _forward(tape, model, live(model.layers, model.output))
     nodes = tape.finish()
     graph = Graph(model.name, batch, _used(tape.tensors, nodes), nodes, "none", {})
     check(graph, model.name)
@@ -85,18 +85,8 @@ def _tape(model: Model, batch: int) -> Tape:
 def _without_last(model: Model, loss: Loss) -> tuple[Layer, ...]:
     last = model.layers[-1]
     contained = loss.contains and loss.contains in (last.op, last.attrs.get("kind"))
-    return _live(model.layers[:-1] if contained else model.layers)
-
-
-def _live(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers on which the last one depends."""
-    needed = {layers[-1].name}
-    kept = []
-    for layer in reversed(layers):
-        if layer.name in needed:
-            needed.update(layer.inputs)
-            kept.append(layer)
-    return tuple(reversed(kept))
+    layers = model.layers[:-1] if contained else model.layers
+    return live(layers, last.inputs[0] if contained else last.name)
 
 
 def _used(tensors: dict[str, Tensor], nodes: tuple[Any, ...]) -> dict[str, Tensor]:

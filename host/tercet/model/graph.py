@@ -116,8 +116,7 @@ def to_body(model: Model) -> dict[str, Any]:
             for layer in model.layers
         ],
         "parameters": [
-            {"name": p.name, "shape": list(p.shape), "init": p.init, "trainable": p.trainable}
-            for p in model.parameters.values()
+            {"name": p.name, "shape": list(p.shape), "init": p.init, "trainable": p.trainable} for p in model.parameters.values()
         ],
     }
 
@@ -126,12 +125,9 @@ def from_body(body: dict[str, Any], where: str) -> Model:
     """The model in a JSON body; raises ArtifactError on missing parts, unknown operators or shapes that do not fit."""
     try:
         layers = tuple(
-            Layer(n["name"], n["op"], tuple(n["inputs"]), dict(n["attrs"]), dict(n["parameters"]))
-            for n in body["nodes"]
+            Layer(n["name"], n["op"], tuple(n["inputs"]), dict(n["attrs"]), dict(n["parameters"])) for n in body["nodes"]
         )
-        table = {
-            p["name"]: Parameter(p["name"], tuple(p["shape"]), p["init"], p["trainable"]) for p in body["parameters"]
-        }
+        table = {p["name"]: Parameter(p["name"], tuple(p["shape"]), p["init"], p["trainable"]) for p in body["parameters"]}
         shape, dtype = tuple(body["input"]["shape"]), body["input"]["dtype"]
         model = Model(body["name"], shape, layers, table, dtype)
     except (KeyError, TypeError, ValueError) as error:
@@ -173,6 +169,16 @@ def check_weights(model: Model, weights: Weights, where: str) -> Weights:
             raise InputError(f"{where}: {name} holds {bad} values that are no numbers", hint="use --init to start anew")
         checked[name] = value
     return checked
+
+
+def live(layers: tuple[Layer, ...], output: str) -> tuple[Layer, ...]:
+    """The layers on which the value `output` depends, in order."""
+    needed, kept = {output}, []
+    for layer in reversed(layers):
+        if layer.name in needed:
+            needed.update(layer.inputs)
+            kept.append(layer)
+    return tuple(reversed(kept))
 
 
 def save(model: Model, weights: Weights, path: str | Path) -> Path:

@@ -141,6 +141,7 @@ OPERATORS: dict[str, Operator] = {
     "global_average_pool": Operator(lambda where, a, s: (s[0][0],)),
     "activation": Operator(_activation),
     "softmax": Operator(lambda where, a, s: s[0]),
+    "scale": Operator(lambda where, a, s: s[0]),
     "add": Operator(_same),
     "multiply": Operator(_same),
     "concat": Operator(_concat),
@@ -153,9 +154,7 @@ OPERATORS: dict[str, Operator] = {
     "layer_norm": Operator(
         lambda where, a, s: s[0], lambda a, s: {"gamma": ((s[0][-1],), "ones"), "beta": ((s[0][-1],), "zeros")}
     ),
-    "embedding": Operator(
-        lambda where, a, s: (*s[0], a["width"]), lambda a, s: {"w": ((a["vocabulary"], a["width"]), "normal")}
-    ),
+    "embedding": Operator(lambda where, a, s: (*s[0], a["width"]), lambda a, s: {"w": ((a["vocabulary"], a["width"]), "normal")}),
     "position": Operator(lambda where, a, s: s[0], lambda a, s: {"w": (s[0], "normal")}),
     "attention_scores": Operator(_heads),
     "attention_mix": Operator(lambda where, a, s: s[1]),

@@ -82,6 +82,23 @@ def _add_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs: list
     return [dy if need else None for need in needs]
 
 
+def _scale_node(tape: Tape, layer: Layer, name: str, source: str, target: str) -> None:
+    dims = (*split_count(tape.tensors[target].count), *split_float(layer.attrs["factor"]))
+    tape.node("scale", name, dims, outs={"y": target}, ins={"x": source})
+
+
+def _scale_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:
+    y = _output(tape, layer, inputs)
+    _scale_node(tape, layer, layer.name, inputs[0].tensor, y.tensor)
+    return Call(layer, inputs, y)
+
+
+def _scale_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs: list[bool]) -> list[str | None]:
+    dx = _gradient(tape, call)
+    _scale_node(tape, call.layer, f"{call.layer.name}.backward", dy, dx)
+    return [dx]
+
+
 def _multiply_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:
     y = _output(tape, layer, inputs)
     ins = {"a": inputs[0].tensor, "b": inputs[1].tensor}
@@ -195,6 +212,7 @@ RULES = {
     "activation": Rule(_activation_forward, _activation_backward),
     "softmax": Rule(_softmax_forward, _softmax_backward),
     "add": Rule(_add_forward, _add_backward, fuses=True),
+    "scale": Rule(_scale_forward, _scale_backward),
     "multiply": Rule(_multiply_forward, _multiply_backward),
     "concat": Rule(_concat_forward, _concat_backward),
     "first_token": Rule(_first_forward, _first_backward),
