@@ -15,6 +15,7 @@ class Options:
     sd: Path | None = None
     sd_mb: int = 64
     sd_profile: str = "ordinary"
+    sd_type: str = "sdhc"
     sd_write_protected: bool = False
     faults: Path | None = None
     pace: str = "realtime"

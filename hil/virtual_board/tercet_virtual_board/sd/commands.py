@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a card does on each command. SD Physical Layer Simplified Specification, tables 7-3 and 7-4."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tercet_virtual_board.sd import registers
+from tercet_virtual_board.sd.medium import Medium
+from tercet_virtual_board.sd.profile import Profile
+
+IDLE, ILLEGAL, CRC_ERROR, ADDRESS, PARAMETER = 0x01, 0x04, 0x08, 0x20, 0x40
+OUT_OF_RANGE_TOKEN, ERROR_TOKEN = 0x08, 0x01
+STATUS_WRITE_PROTECTED, STATUS_ERROR, STATUS_OUT_OF_RANGE = 0x20, 0x04, 0x80
+ACCEPTED, WRITE_ERROR = 0xE5, 0xED
+
+
+@dataclass
+class Result:
+    """R1 and what follows; data come after `delay_us` behind a token."""
+
+    response: bytes
+    data: bytes | None = None
+    delay_us: int = 0
+    error_token: int = 0
+    busy_us: int = 0
+
+
+@dataclass
+class Injected:
+    """Faults that the next matching operation meets, each once."""
+
+    read_flips: list[tuple[int | None, int]] = field(default_factory=list)  # (block or any, bit)
+    refuse_writes: int = 0
+    stall_us: int = 0
+
+
+class Commands:
+    """State of a card, and its commands."""
+
+    def __init__(self, medium: Medium, profile: Profile, seed: int, high_capacity: bool, write_protected: bool):
+        self.medium, self.profile = medium, profile
+        self.high_capacity, self.write_protected = high_capacity, write_protected
+        self.injected = Injected()
+        self.on_current: Callable[[int, int], None] = lambda na, until: None
+        self.timed_out = self.too_fast = False
+        self._seed = seed
+        self._random = random.Random(f"card {seed}")
+        self.reset_state(0)
+
+    def reset_state(self, cycle: int) -> None:
+        """Power-on: nothing but the medium is kept."""
+        self.idle = True
+        self.spi_mode = False
+        self.high_speed = self.crc_on = False
+        self.reading: int | None = None
+        self.writing: int | None = None
+        self.writing_multiple = False
+        self._application = False
+        self._ready_cycle: int | None = None
+        self._status = 0
+        self._written = 0
+        self._erase = [0, 0]
+
+    def command(self, cycle: int, index: int, argument: int, crc_good: bool) -> Result:
+        """Executes one command frame."""
+        if (index in (0, 8) or self.crc_on) and not crc_good:
+            return Result(bytes([self._r1() | CRC_ERROR]))
+        if not self.spi_mode and index != 0:
+            return Result(b"")
+        application, self._application = self._application, False
+        if index not in {12, 13}:
+            self.reading = self.writing = None
+        name = f"_application{index}" if application else f"_command{index}"
+        handler = getattr(self, name, None) or (getattr(self, f"_command{index}", None) if application else None)
+        if handler is None or (self.idle and index not in (0, 1, 8, 55, 58, 59, 41)):
+            return Result(bytes([self._r1() | ILLEGAL]))
+        return handler(cycle, argument)
+
+    def _r1(self, extra: int = 0) -> int:
+        return (IDLE if self.idle else 0) | extra
+
+    def _ok(self, **more) -> Result:
+        return Result(bytes([self._r1()]), **more)
+
+    def _command0(self, cycle: int, argument: int) -> Result:
+        del argument
+        self.reset_state(cycle)
+        self.spi_mode = True
+        return self._ok()
+
+    def _command1(self, cycle: int, argument: int) -> Result:
+        return self._application41(cycle, argument)
+
+    def _command8(self, cycle: int, argument: int) -> Result:
+        del cycle
+        if not self.high_capacity:
+            return Result(bytes([self._r1() | ILLEGAL]))
+        return Result(bytes([self._r1()]) + (argument & 0xFFF).to_bytes(4, "big"))
+
+    def _command55(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        self._application = True
+        return self._ok()
+
+    def _application41(self, cycle: int, argument: int) -> Result:
+        if self._ready_cycle is None:
+            self._ready_cycle = cycle + self.profile.init_us * 64
+        if cycle >= self._ready_cycle and (argument >> 30 & 1 or not self.high_capacity):
+            self.idle = False
+        return self._ok()
+
+    def _command58(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        ocr = 0xFF8000 | (0 if self.idle else 0x80000000 | (0x40000000 if self.high_capacity else 0))
+        return Result(bytes([self._r1()]) + ocr.to_bytes(4, "big"))
+
+    def _command59(self, cycle: int, argument: int) -> Result:
+        del cycle
+        self.crc_on = bool(argument & 1)
+        return self._ok()
+
+    def _command9(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok(data=registers.csd(self.medium.blocks, self.high_capacity, self.write_protected), delay_us=10)
+
+    def _command10(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok(data=registers.cid(self._seed), delay_us=10)
+
+    def _command13(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        status, self._status = self._status, 0
+        return Result(bytes([self._r1(), status]))
+
+    def _application13(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return Result(bytes([self._r1(), 0]), data=registers.sd_status(), delay_us=100)
+
+    def _application51(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok(data=registers.scr(), delay_us=10)
+
+    def _application22(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok(data=self._written.to_bytes(4, "big"), delay_us=10)
+
+    def _application23(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok()
+
+    def _application42(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        return self._ok()
+
+    def _command6(self, cycle: int, argument: int) -> Result:
+        del cycle
+        if not self.profile.accepts_switch:
+            return Result(bytes([self._r1() | ILLEGAL]))
+        status = registers.switch_status(argument, self.high_speed, True)
+        if argument >> 31 and argument & 0xF < 2:
+            self.high_speed = bool(argument & 0xF)
+        return self._ok(data=status, delay_us=100)
+
+    def _command16(self, cycle: int, argument: int) -> Result:
+        del cycle
+        return self._ok() if argument == 512 else Result(bytes([self._r1() | PARAMETER]))
+
+    def _command12(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        was_writing, self.reading, self.writing = self.writing is not None, None, None
+        return self._ok(busy_us=self.profile.stop_us if was_writing else 20)
+
+    def _block(self, argument: int) -> int | None:
+        """Block number of an address, None when a byte address is not aligned."""
+        if self.high_capacity:
+            return argument
+        return None if argument % 512 else argument // 512
+
+    def _command17(self, cycle: int, argument: int) -> Result:
+        return self._start_read(cycle, argument, False)
+
+    def _command18(self, cycle: int, argument: int) -> Result:
+        return self._start_read(cycle, argument, True)
+
+    def _start_read(self, cycle: int, argument: int, multiple: bool) -> Result:
+        block = self._block(argument)
+        if block is None:
+            return Result(bytes([self._r1() | ADDRESS]))
+        if block >= self.medium.blocks:
+            self._status |= STATUS_OUT_OF_RANGE
+            return Result(bytes([self._r1() | PARAMETER]))
+        delay_us = self.profile.access_us + self._stall_us()
+        self.on_current(self.profile.read_na, cycle + (delay_us + 400) * 64)
+        self.reading = block + 1 if multiple else None
+        return self._ok(data=self._flipped(block, self.medium.read(block)), delay_us=delay_us)
+
+    def next_read_block(self, cycle: int) -> bytes | None:
+        """Token, data and CRC of the next block of a multiple read; an error token at the end of the card."""
+        block = self.reading
+        if block >= self.medium.blocks:
+            self.reading = None
+            self._status |= STATUS_OUT_OF_RANGE
+            return bytes([OUT_OF_RANGE_TOKEN])
+        self.reading = block + 1
+        self.on_current(self.profile.read_na, cycle + 400 * 64)
+        data = self.medium.read(block)
+        payload = b"\xfe" + data + registers.crc16(data)
+        return self.on_wire(payload[:1] + self._flipped(block, payload[1:]))
+
+    def read_gap_us(self) -> int:
+        """Time before the next block of a multiple read."""
+        return self.profile.next_us + self._stall_us()
+
+    def on_wire(self, payload: bytes) -> bytes:
+        """The payload as it arrives: with a wrong bit when the clock is faster than the card may be clocked."""
+        if not self.too_fast or len(payload) < 3:
+            return payload
+        at = 1 + self._random.randrange(len(payload) - 1)
+        return payload[:at] + bytes([payload[at] ^ 1 << self._random.randrange(8)]) + payload[at + 1 :]
+
+    def _flipped(self, block: int, data: bytes) -> bytes:
+        for flip in self.injected.read_flips:
+            where, bit = flip
+            if where in (None, block):
+                self.injected.read_flips.remove(flip)
+                at = bit // 8 % len(data)
+                return data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :]
+        return data
+
+    def _stall_us(self) -> int:
+        injected, self.injected.stall_us = self.injected.stall_us, 0
+        if self._random.randrange(self.profile.stall_every):
+            return injected
+        return injected + self._random.randint(self.profile.stall_us // 4, self.profile.stall_us)
+
+    def _command24(self, cycle: int, argument: int) -> Result:
+        return self._start_write(argument, False)
+
+    def _command25(self, cycle: int, argument: int) -> Result:
+        return self._start_write(argument, True)
+
+    def _start_write(self, argument: int, multiple: bool) -> Result:
+        block = self._block(argument)
+        if block is None:
+            return Result(bytes([self._r1() | ADDRESS]))
+        if block >= self.medium.blocks:
+            self._status |= STATUS_OUT_OF_RANGE
+            return Result(bytes([self._r1() | PARAMETER]))
+        self.writing, self.writing_multiple, self._written = block, multiple, 0
+        return self._ok()
+
+    def store_block(self, data: bytes) -> tuple[int, int]:
+        """Data response and busy time of a block that arrived whole."""
+        block = self.writing
+        refused = self.injected.refuse_writes > 0
+        self.injected.refuse_writes -= refused
+        if self.write_protected or refused or block >= self.medium.blocks:
+            self._status |= (STATUS_WRITE_PROTECTED if self.write_protected else
+                             STATUS_ERROR if refused else STATUS_OUT_OF_RANGE)
+            if not self.writing_multiple:
+                self.writing = None
+            return WRITE_ERROR, 0
+        self.medium.write(block, data)
+        self._written += 1
+        busy_us = (self.profile.write_us if self.writing_multiple else self.profile.single_write_us) + self._stall_us()
+        self.writing = block + 1 if self.writing_multiple else None
+        return ACCEPTED, busy_us
+
+    def _command32(self, cycle: int, argument: int) -> Result:
+        del cycle
+        self._erase[0] = self._block(argument) or 0
+        return self._ok()
+
+    def _command33(self, cycle: int, argument: int) -> Result:
+        del cycle
+        self._erase[1] = self._block(argument) or 0
+        return self._ok()
+
+    def _command38(self, cycle: int, argument: int) -> Result:
+        del cycle, argument
+        first, last = self._erase
+        if last >= self.medium.blocks or first > last:
+            return Result(bytes([self._r1() | PARAMETER]))
+        self.medium.erase(first, last)
+        return self._ok(busy_us=self.profile.erase_us)
