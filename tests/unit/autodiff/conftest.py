@@ -21,53 +21,75 @@ def torch():
     return module
 
 
+def _image(torch, layer, x, p):
+    """Convolution and pooling; a signal is an image of height 1."""
+    signal = x.dim() == 3
+    x = x.unsqueeze(2) if signal else x
+    top, left, bottom, right = layer.attrs["pad"]
+    padded = torch.nn.functional.pad(x, (left, right, top, bottom), value=_fill(layer))
+    y = _windowed(torch.nn.functional, layer, padded, p, x)
+    return y.squeeze(2) if signal else y
+
+
+def _activation(torch, a, x):
+    F = torch.nn.functional
+    kinds = {"relu": F.relu, "relu6": F.relu6, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu}
+    kinds["leaky_relu"] = lambda v: F.leaky_relu(v, float(np.float32(a["alpha"])))
+    kinds["gelu_tanh"] = lambda v: F.gelu(v, approximate="tanh")
+    return kinds[a["kind"]](x)
+
+
+def _batch_norm(torch, a, x, p, training):
+    stats = (None, None) if training else (p["running_mean"], p["running_variance"])
+    epsilon = float(np.float32(a["epsilon"]))
+    return torch.nn.functional.batch_norm(x, *stats, p["gamma"], p["beta"], training, 0.1, epsilon)
+
+
+def _dropout(torch, a, x):
+    kept = philox_uniform(x.numel(), a["stream"] * 256, 0, 0) >= np.float32(a["drop"])
+    return x * torch.tensor(kept.reshape(x.shape)) / (1 - float(np.float32(a["drop"])))
+
+
+def _scores(torch, a, xs):
+    q, k = (v.reshape(*v.shape[:2], a["heads"], -1).transpose(1, 2) for v in xs)
+    scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
+    if a["causal"]:
+        scores = scores.masked_fill(torch.triu(torch.ones_like(scores[0, 0], dtype=bool), 1), -torch.inf)
+    return torch.softmax(scores, -1)
+
+
+def _mix(p, v):
+    heads = v.reshape(*v.shape[:2], p.shape[1], -1).transpose(1, 2)
+    return (p @ heads).transpose(1, 2).reshape(v.shape)
+
+
 def _layer(torch, layer, xs, p, training):
     """One layer in PyTorch; attributes as in tercet's model."""
     F, a, x = torch.nn.functional, layer.attrs, xs[0]
-    if layer.op == "dense":
-        return F.linear(x, p["w"], p.get("b"))
-    if layer.op in ("conv2d", "max_pool", "average_pool"):
-        signal = x.dim() == 3
-        x = x.unsqueeze(2) if signal else x
-        top, left, bottom, right = a["pad"]
-        y = _windowed(F, layer, F.pad(x, (left, right, top, bottom), value=_fill(layer)), p, x)
-        return y.squeeze(2) if signal else y
-    if layer.op == "batch_norm":
-        stats = (None, None) if training else (p["running_mean"], p["running_variance"])
-        return F.batch_norm(x, *stats, p["gamma"], p["beta"], training, 0.1, float(np.float32(a["epsilon"])))
-    if layer.op == "activation":
-        kinds = {"relu": F.relu, "relu6": F.relu6, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu}
-        kinds["leaky_relu"] = lambda v: F.leaky_relu(v, float(np.float32(a["alpha"])))
-        kinds["gelu_tanh"] = lambda v: F.gelu(v, approximate="tanh")
-        return kinds[a["kind"]](x)
-    if layer.op == "dropout":
-        kept = philox_uniform(x.numel(), a["stream"] * 256, 0, 0) >= np.float32(a["drop"])
-        return x * torch.tensor(kept.reshape(x.shape)) / (1 - float(np.float32(a["drop"])))
-    if layer.op == "attention_scores":
-        q, k = (v.reshape(*v.shape[:2], a["heads"], -1).transpose(1, 2) for v in xs)
-        scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
-        if a["causal"]:
-            scores = scores.masked_fill(torch.triu(torch.ones_like(scores[0, 0], dtype=bool), 1), -torch.inf)
-        return torch.softmax(scores, -1)
-    if layer.op == "attention_mix":
-        v = xs[1].reshape(*xs[1].shape[:2], x.shape[1], -1).transpose(1, 2)
-        return (x @ v).transpose(1, 2).reshape(xs[1].shape)
-    simple = {
+    functions = {
+        "dense": lambda: F.linear(x, p["w"], p.get("b")),
+        **dict.fromkeys(("conv2d", "max_pool", "average_pool"), lambda: _image(torch, layer, x, p)),
+        "batch_norm": lambda: _batch_norm(torch, a, x, p, training),
+        "activation": lambda: _activation(torch, a, x),
+        "dropout": lambda: _dropout(torch, a, x),
+        "attention_scores": lambda: _scores(torch, a, xs),
+        "attention_mix": lambda: _mix(*xs),
         "global_average_pool": lambda: x.mean(dim=tuple(range(2, x.dim()))),
         "softmax": lambda: torch.softmax(x, -1),
+        "scale": lambda: x * float(np.float32(a["factor"])),
         "add": lambda: sum(xs[1:], xs[0]),
         "multiply": lambda: xs[0] * xs[1],
         "concat": lambda: torch.cat(xs, a["axis"] + 1),
         "reshape": lambda: x.reshape(len(x), *a["shape"]),
         "flatten": lambda: x.flatten(1),
         "transpose": lambda: x.permute(0, *(axis + 1 for axis in a["axes"])),
-        "group_norm": lambda: F.group_norm(x, a["groups"], p["gamma"], p["beta"], a["epsilon"]),
-        "layer_norm": lambda: F.layer_norm(x, x.shape[-1:], p["gamma"], p["beta"], a["epsilon"]),
+        "group_norm": lambda: F.group_norm(x, a["groups"], p["gamma"], p["beta"], float(np.float32(a["epsilon"]))),
+        "layer_norm": lambda: F.layer_norm(x, x.shape[-1:], p["gamma"], p["beta"], float(np.float32(a["epsilon"]))),
         "embedding": lambda: F.embedding(x, p["w"]),
         "position": lambda: x + p["w"],
         "first_token": lambda: x[:, 0],
     }
-    return simple[layer.op]()
+    return functions[layer.op]()
 
 
 def _fill(layer):

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from tercet.autodiff import training_graph
 from tercet.autodiff.reference import Reference
+from tercet.autodiff.rules import RULES
 from tercet.model import Builder
+from tercet.model.operators import OPERATORS
 
 
 def image(channels=4, height=9, width=7):
@@ -64,6 +66,8 @@ NETS = {
         f"plain-{kind}": lambda kind=kind: end(first(image()).group_norm(2).activation(kind))
         for kind in ("relu", "relu6", "tanh", "sigmoid", "leaky_relu", "gelu")
     },
+    "scale": lambda: end(Builder("t", (6,)).dense(7).layer("scale", factor=0.3)),
+    "position-image": lambda: end(first(image()).position()),
     "softmax": lambda: end(Builder("t", (6,)).dense(7).layer("softmax")),
     "reshape-transpose": lambda: end(first(image()).layer("transpose", axes=[1, 2, 0]).dense(3).reshape(7, 27)),
     "batch-norm": lambda: end(first(image()).batch_norm()),
@@ -147,6 +151,11 @@ BRANCHES = {
 NETS |= {name: lambda build=build: build(*branches(image())) for name, build in BRANCHES.items()}
 
 
+def test_every_operator_of_a_model_is_checked():
+    seen = {layer.op for build in NETS.values() for layer in build().layers}
+    assert seen == set(OPERATORS) == set(RULES)
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_gradients_equal_those_of_pytorch(compare, name):
     compare(NETS[name]())
@@ -172,9 +181,7 @@ def test_micro_batches_add_up_to_the_whole_batch(compare, micro_batches):
     assert sum(node.op == "read_input_rows" for node in graph.nodes) == micro_batches
 
 
-@pytest.mark.parametrize(
-    "name", ["conv-groups", "batch-norm-relu", "attention", "max-pool-sigmoid", "embedding", "square"]
-)
+@pytest.mark.parametrize("name", ["conv-groups", "batch-norm-relu", "attention", "max-pool-sigmoid", "embedding", "square"])
 def test_gradients_equal_finite_differences(tools, name):
     """Central differences in double precision, along random directions of each parameter."""
     model, batch, step = NETS[name](), 2, 1e-6
@@ -191,7 +198,5 @@ def test_gradients_equal_finite_differences(tools, name):
     for parameter in (p for p in model.parameters.values() if p.trainable):
         direction = generator.standard_normal(parameter.shape)
         slope = ((weights[parameter.name] - after[parameter.name]) * direction).sum()
-        up, down = (
-            loss({**weights, parameter.name: weights[parameter.name] + sign * step * direction}) for sign in (1, -1)
-        )
+        up, down = (loss({**weights, parameter.name: weights[parameter.name] + sign * step * direction}) for sign in (1, -1))
         assert slope == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-8), parameter.name

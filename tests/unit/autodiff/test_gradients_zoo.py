@@ -49,9 +49,7 @@ def test_published_parameter_counts(name, parameters):
     assert zoo.build(name).parameter_count == parameters
 
 
-@pytest.mark.parametrize(
-    ("name", "numbers"), [("resnet-8", 78_666), ("anomaly-autoencoder", 269_992), ("ds-cnn", 24_908)]
-)
+@pytest.mark.parametrize(("name", "numbers"), [("resnet-8", 78_666), ("anomaly-autoencoder", 269_992), ("ds-cnn", 24_908)])
 def test_published_counts_with_running_statistics(name, numbers):
     assert sum(parameter.count for parameter in zoo.build(name).parameters.values()) == numbers
 

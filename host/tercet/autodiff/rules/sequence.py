@@ -38,7 +38,7 @@ def _embedding_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs
 
 
 def _position_dims(tape: Tape, x: Value) -> tuple[int, ...]:
-    return (tape.batch, *x.shape)
+    return (tape.batch, product(x.shape[:-1]), x.shape[-1])
 
 
 def _position_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:

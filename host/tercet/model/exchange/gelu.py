@@ -62,7 +62,7 @@ class _Pattern:
         start, plus = self.argument(erf), self.follow(erf, "Add")
         if start is None or plus is None or not self.scalar(plus[1], 1.0):
             return None
-        (x, inner), chain, at = start, [start[1], erf], plus[0]
+        x, chain, at = start[0], [start[1], erf], plus[0]
         has_x = has_half = False
         while not (has_x and has_half):
             chain.append(at)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with an ONNX file is said before anything is built from it."""
+
+import numpy as np
+import pytest
+from tercet.errors import InputError
+from tercet.model.exchange import import_onnx, reader
+from tercet.model.source import open_model
+
+W = np.ones((4, 3), np.float32)
+DENSE = [("MatMul", ["x", "w"], "y", {})]
+
+
+def refused(path, *words, **options):
+    with pytest.raises(InputError) as caught:
+        import_onnx(path, **options)
+    for word in (*words, str(path)):
+        assert word in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("LSTM", ["x", "w", "w"], "y", {"hidden_size": 2})], ["LSTM", "n_y", "nearest: Conv (in one dimension)"]),
+        ([("HardSwish", ["x"], "y", {})], ["HardSwish", "nearest: Clip (ReLU6)"]),
+        ([("Elu", ["x"], "y", {})], ["Elu", "nearest: LeakyRelu", "supported: Add, AveragePool"]),
+        ([("GlobalLpPool", ["x"], "y", {})], ["nearest: GlobalMaxPool"]),
+        ([("Einsum", ["x", "w"], "y", {"equation": "ij,jk->ik"})], ["Einsum", "supported: "]),
+        ([("MatMul", ["x", "x"], "y", {})], ["product of two computed values"]),
+        ([("Gemm", ["x", "w"], "y", {"alpha": 2.0})], ["alpha"]),
+        ([("Clip", ["x", "one"], "y", {})], ["bounds"]),
+        ([("Add", ["x", "one"], "y", {})], ["added constant"]),
+        ([("Softmax", ["x"], "y", {"axis": 0})], ["last axis"]),
+        ([("Reshape", ["x", "shape"], "y", {})], ["batch must stay"]),
+        ([("Transpose", ["x"], "y", {"perm": [1, 0]})], ["batch must stay"]),
+        ([("Gemm", ["x", "wide"], "y", {})], ["weights for 5 inputs meet", "[4]"]),
+        ([("LogSoftmax", ["x"], "s", {}), ("Relu", ["s"], "y", {})], ["end of a network"]),
+    ],
+)
+def test_an_unsupported_node_is_named_with_what_is_near(make_onnx, rows, words):
+    constants = {"w": W, "one": np.float32(1.5), "shape": np.array([2, 2]), "wide": np.ones((5, 3), np.float32)}
+    refused(make_onnx(rows, constants, ("N", 4)), *words)
+
+
+def test_windows_that_are_not_supported(make_onnx):
+    kernel = {"k": np.ones((2, 3, 3, 3), np.float32), "p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    shape = ("N", 3, 8, 8)
+    refused(make_onnx([("Conv", ["x", "k"], "y", {"dilations": [2, 2]})], kernel, shape), "dilated")
+    rows = [("MaxPool", ["x"], "y", {"kernel_shape": [9, 9]})]
+    refused(make_onnx(rows, {}, shape), "9x9 does not fit")
+    rows = [("Pad", ["x", "p"], "q", {}), ("Relu", ["q"], "y", {})]
+    refused(make_onnx(rows, kernel, shape), "Pad is supported only right before a convolution")
+    rows = [("Conv", ["x", "k"], "y", {})]
+    refused(make_onnx(rows, kernel, ("N", 4, 8, 8)), "3 channels meet a value of 4")
+
+
+@pytest.mark.parametrize(("shape", "axes"), [(("N", "width"), "width"), (("N", 3, None, 8), "?"), (("N", 0), "?")])
+def test_only_the_batch_may_be_dynamic(make_onnx, shape, axes):
+    found = refused(make_onnx([("Relu", ["x"], "y", {})], {}, shape), "dynamic axes", axes)
+    assert "axis 0 only" in found.hint
+
+
+@pytest.mark.parametrize("opset", [8, 26])
+def test_the_operator_set_is_checked(make_onnx, opset):
+    refused(make_onnx(DENSE, {"w": W}, ("N", 4), opset=opset), f"operator set {opset}", "9 to 25")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused_unless_drawn_anew(make_onnx, value):
+    weights = W.copy()
+    weights[1, 2] = value
+    path = make_onnx(DENSE, {"w": weights}, ("N", 4))
+    found = refused(path, "1 values that are no numbers")
+    assert "--init" in found.hint
+    assert np.isfinite(next(iter(import_onnx(path, init=True).weights.values()))).all()
+
+
+def test_files_that_are_no_models(tmp_path, make_onnx):
+    refused(tmp_path / "absent.onnx", "no such file")
+    empty = tmp_path / "empty.onnx"
+    empty.write_bytes(b"")
+    refused(empty, "no ONNX model")
+    text = tmp_path / "text.onnx"
+    text.write_text("this is not protobuf " * 20)
+    refused(text, "cannot be read as ONNX")
+    whole = make_onnx(DENSE, {"w": W}, ("N", 4)).read_bytes()
+    for share in (0.3, 0.6, 0.95):
+        cut = tmp_path / "cut.onnx"
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        refused(cut)
+
+
+def test_a_huge_file_is_not_read(make_onnx, monkeypatch):
+    path = make_onnx(DENSE, {"w": W}, ("N", 4))
+    monkeypatch.setattr(reader, "LIMIT_BYTES", 100)
+    refused(path, "larger than the limit")
+
+
+def test_a_huge_constant_is_not_computed(make_onnx):
+    rows = [("ConstantOfShape", ["s"], "c", {}), ("Add", ["x", "c"], "y", {})]
+    refused(make_onnx(rows, {"s": np.array([1 << 20, 1 << 20])}, ("N", 4)), "more than 268435456 elements")
+
+
+def test_weights_of_the_wrong_size(make_onnx, onnx):
+    path = make_onnx(DENSE, {"w": W}, ("N", 4))
+    proto = onnx.load(str(path))
+    proto.graph.initializer[0].dims[0] = 1 << 40
+    path.write_bytes(proto.SerializeToString())
+    refused(path, "not a valid ONNX model")
+
+
+def test_inputs_and_outputs_are_counted(make_onnx, onnx):
+    path = make_onnx(DENSE, {"w": W}, ("N", 4))
+    proto = onnx.load(str(path))
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("z", 1, ("N", 2)))
+    path.write_bytes(proto.SerializeToString())
+    refused(path, "['x', 'z']")
+    refused(make_onnx([("Relu", ["x"], "y", {})], {}, ("N",)), "a batch and at least one more")
+    refused(make_onnx([("Identity", ["x"], "y", {})], {}, ("N", 4)), "nothing to train")
+    refused(make_onnx([("Relu", ["x"], "y", {})], {}, ("N", 4), dtype=9), "neither of floats")
+
+
+def test_an_unknown_name_lists_the_networks():
+    with pytest.raises(InputError, match="neither a model file"):
+        open_model("lenet-29")
