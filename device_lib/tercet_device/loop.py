@@ -58,6 +58,9 @@ class Training:
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))
         self._seed, self._at = job["seed"], self.data.training
+        self._count = 0
+        self._plateaus = job.get("rates", [])
+        self._powers = [1.0, 1.0]
 
     def batch(self):
         """The indices of the next batch; a new order when the samples left do not fill one."""
@@ -67,6 +70,19 @@ class Training:
         self._at += size
         return self.data.order[self._at - size : self._at]
 
+    def settings(self):
+        """Sets the float settings of the coming step: the rate of its plateau, Adam's corrections."""
+        hyper = self.step.hyper
+        while self._plateaus and self._plateaus[0][0] <= self._count:
+            hyper[0] = self._plateaus.pop(0)[1]
+        if hyper[3]:
+            powers = self._powers
+            for i in range(2):
+                powers[i] *= hyper[3 + i]
+                hyper[6 + i] = 1.0 - powers[i]
+        hyper[10] = self._count
+        self._count += 1
+
     def metered(self, steps):
         """Runs `steps` steps with markers and a silent console and tells their losses and times afterwards."""
         losses, times = array("f", bytes(4 * steps)), array("I", bytes(4 * steps))
@@ -75,6 +91,7 @@ class Training:
         sleep_ms(self.job.get("baseline_ms", 50))
         for i in range(steps):
             samples = self.batch()
+            self.settings()
             gc.collect()
             self.markers.region(True)
             begun = ticks_us()
@@ -91,6 +108,7 @@ class Training:
         total = count = 0
         begun = ticks_us()
         for i in range(first, last):
+            self.settings()
             total += self.step.run(self.batch())[0]
             count += size
             if (i + 1) % every == 0 or i + 1 == last:

@@ -73,7 +73,7 @@ def demo(board_name: str | None, bench_file: str | None, out: str, steps: int, a
       tercet demo --bench bench.toml --json
     """
     request = pipeline.Request(
-        "demo", "digits", Path(out), RAM_BYTES, batch=48, optimizer={"name": "sgd", "rate": 0.1}, init=0, steps=steps
+        "demo", "digits", Path(out), RAM_BYTES, batch=48, optimizer={"name": "sgd", "rate": 0.1}, init=3, steps=steps
     )
     start = {"state": request.path("board"), "sd": request.path("card.img")}
     request.out.mkdir(parents=True, exist_ok=True)

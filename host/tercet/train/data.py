@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,9 @@ def load(source: str, *, regression: bool = False) -> PackedData:
     found = datasets.load(source)
     rows = np.concatenate([found.train_x, found.test_x]).reshape(len(found.train_x) + len(found.test_x), -1)
     labels = np.concatenate([found.train_y, found.test_y]).astype(np.int64)
-    scale = float(found.scale) if rows.dtype == np.uint8 else 1.0
     if rows.dtype != np.uint8:
         rows = rows.astype(np.float32) * np.float32(found.scale)
-    return PackedData(rows, labels, len(found.train_x), found.classes, scale)
+    return standardised(PackedData(rows, labels, len(found.train_x), found.classes))
 
 
 def _file(path: Path, regression: bool) -> PackedData:
@@ -58,8 +58,16 @@ def _file(path: Path, regression: bool) -> PackedData:
     rows = x.reshape(len(x), -1)[order]
     rows = rows if rows.dtype == np.uint8 else rows.astype(np.float32)
     classes = 0 if regression else int(y.max()) + 1
-    scale = 1 / 255 if rows.dtype == np.uint8 else 1.0
-    return PackedData(np.ascontiguousarray(rows), y[order], int(training.sum()), classes, scale)
+    return standardised(PackedData(np.ascontiguousarray(rows), y[order], int(training.sum()), classes))
+
+
+def standardised(packed: PackedData) -> PackedData:
+    """The same set, its bytes scaled so that the training part has mean 0 and variance 1; f32 rows are the user's own scale."""
+    if packed.rows.dtype != np.uint8:
+        return packed
+    part = packed.rows[: packed.training].astype(np.float64)
+    deviation = part.std() or 1.0
+    return replace(packed, scale=float(1 / deviation), offset=float(-part.mean() / deviation))
 
 
 def _hold_out(labels: np.ndarray, regression: bool) -> np.ndarray:

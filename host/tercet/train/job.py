@@ -20,6 +20,7 @@ from tercet.plan_format import Plan
 from tercet.targets import Target
 
 FOLDER = "/tercet"
+_PLATEAUS = 64
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def make_job(
     description = {
         "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin", "data": f"{FOLDER}/data.tds",
         "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
+        "rates": rate_plateaus(graph.optimizer, settings.steps),
         "hyper": [vector.get(name, 0.0) for name in HYPER], "markers": target.markers.get("registers"),
         "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,
         "metered_steps": settings.metered_steps, "report_every": settings.report_every,
@@ -72,6 +74,17 @@ def make_job(
         f"{FOLDER}/job.json": json.dumps(description).encode(),
     }
     return Job(files, description)
+
+
+def rate_plateaus(optimizer: dict[str, Any], steps: int) -> list[list[float]]:
+    """The learning rate as (first step, rate), at most 64 plateaus: a schedule that needs no arithmetic on the board."""
+    width = -(-steps // _PLATEAUS)
+    plateaus: list[list[float]] = []
+    for first in range(0, steps, width):
+        rate = float(np.float32(hyper(optimizer, first, steps)["rate"]))
+        if not plateaus or plateaus[-1][1] != rate:
+            plateaus.append([first, rate])
+    return plateaus
 
 
 def _store(plan: Plan, target: Target, settings: Settings) -> dict[str, Any] | None:

@@ -17,6 +17,13 @@ from tercet.targets import Target
 from tercet.train.job import FOLDER, Job
 
 PREAMBLE_EDGES = 3
+_START = """
+import sys
+if "/lib" not in sys.path:
+    sys.path.append("/lib")
+from tercet_device import loop
+loop.main({!r})
+"""
 # What a user can do about an error that the board names.
 HINTS = {
     "card_missing": "put a card into the slot, or solve with a RAM budget that needs no pages",
@@ -81,7 +88,7 @@ def run(
         assert meter is not None
         meter.start()
     try:
-        code = f"from tercet_device import loop\nloop.main({job.path!r})"
+        code = _START.format(job.path)
         for event in board.run(code, silence_s=silence_s):
             result.events.append(event)
             if event["event"] == "error":
