@@ -107,6 +107,8 @@ static int block_decode(struct board *b, struct block *k, uint32_t address, uint
         k->flags |= BLOCK_OPEN_IT;
     if (address >= FLASH_BYTES)
         k->flags |= BLOCK_RAM;
+    if (debug_breaks_in(b, address, size))
+        k->flags |= BLOCK_BREAK;
     k->bytes = (uint16_t)size;
     k->count = (uint16_t)count;
     k->cycles = (uint16_t)cycles;
@@ -212,6 +214,12 @@ static struct block *block_slow(struct board *b, struct block *k, uint32_t addre
     }
     if (k->flags & b->special & BLOCK_FP) {
         b->fp_trap = true;
+        return NULL;
+    }
+    if ((k->flags & BLOCK_BREAK) && !b->stepping) {
+        b->debug.near_from = address;
+        b->debug.near_bytes = size;
+        b->open_it = it != 0;
         return NULL;
     }
     if (k->flags & BLOCK_EVENT)

@@ -48,7 +48,8 @@ enum {
     BLOCK_FP = 2,          // has FPU instructions
     BLOCK_EVENT = 4,       // has SEV
     BLOCK_OPEN_IT = 8,     // ends inside an IT block
-    BLOCK_INDIRECT = 16    // ends with a branch to a computed address
+    BLOCK_INDIRECT = 16,   // ends with a branch to a computed address
+    BLOCK_BREAK = 32       // has a breakpoint: is stepped through
 };
 
 struct peripheral;
@@ -113,6 +114,7 @@ struct debug {
     uint32_t reset_seen;
     uint32_t break_at[16]; int break_count;
     uint32_t pass_over;
+    uint32_t near_from, near_bytes;  // the block with a breakpoint that the CPU is in
 };
 
 // A transfer starts: PSEL.SCK, MOSI, MISO, then `bytes` in both directions.
@@ -209,6 +211,8 @@ static inline uint64_t now(const struct board *b) { return b->time ? b->time : b
 // debug.c: what the probe does to the core
 void breakpoint_hit(struct board *b, uint32_t pc);
 void debug_run(struct board *b);
+bool debug_is_near(struct board *b);
+bool debug_breaks_in(const struct board *b, uint32_t address, uint32_t size);
 void debug_fault(struct board *b, int number, uint32_t cfsr_bits, uint32_t pc);
 void debug_after_reset(struct board *b);
 void debug_halt(struct board *b, uint32_t dfsr_bits);
@@ -279,7 +283,7 @@ uint64_t random_next(struct board *b);
 // power.c: what draws current; the table is filled by soc.py, in nA, with sources
 enum drain { DRAIN_BASE, DRAIN_CPU, DRAIN_HFXO, DRAIN_LFXO, DRAIN_LFRC, DRAIN_UARTE, DRAIN_SPIM_8M, DRAIN_SPIM_32M,
              DRAIN_TIMER, DRAIN_RNG, DRAIN_TEMP, DRAIN_ECB, DRAIN_WDT, DRAIN_NVMC_WRITE, DRAIN_NVMC_ERASE, DRAIN_HFINT,
-             DRAIN_SYSTEM_OFF, DRAINS };
+             DRAIN_SYSTEM_OFF, DRAIN_ERRATUM_195, DRAINS };
 void power_advance(struct board *b, uint64_t cycle);
 void power_update(struct board *b);
 

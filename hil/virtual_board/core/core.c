@@ -230,6 +230,7 @@ void cpu_step(struct board *b)
         b->stepping = true;
         hook_bounds(b, 1, 0);
         blocks_forget_all(b);
+        uc_ctl_flush_tb(b->uc);  // what was translated before does not count instructions
     }
     cpu_run(b, 1);
 }
@@ -297,7 +298,7 @@ EXPORT int tb_run(struct board *b, uint64_t until)
             exception_enter(b, exception, reg_get(b, UC_ARM_REG_PC));
             continue;
         }
-        if (b->debug.break_count || b->debug.step) {
+        if (b->debug.step || debug_is_near(b)) {
             debug_run(b);
             continue;
         }

@@ -58,8 +58,23 @@ static bool is_breakpoint(const struct board *b, uint32_t pc)
     return false;
 }
 
-// Runs with breakpoints set, or one step. Blocks without a breakpoint run at full speed; the block hook stops before the
-// others, which are then stepped through.
+bool debug_breaks_in(const struct board *b, uint32_t address, uint32_t size)
+{
+    const struct debug *d = &b->debug;
+    for (int i = 0; i < d->break_count; i++)
+        if (d->break_at[i] - address < size)
+            return true;
+    return false;
+}
+
+// Blocks without a breakpoint run at full speed; the block hook stops before the others, which are then stepped through.
+bool debug_is_near(struct board *b)
+{
+    const struct debug *d = &b->debug;
+    return d->break_count && reg_get(b, UC_ARM_REG_PC) - d->near_from < d->near_bytes;
+}
+
+// One step, unless there is a breakpoint right here.
 void debug_run(struct board *b)
 {
     struct debug *d = &b->debug;
@@ -75,9 +90,16 @@ void debug_run(struct board *b)
         debug_halt(b, DFSR_HALTED);
 }
 
+static void breaks_forget(struct board *b)
+{
+    for (int i = 0; i < b->debug.break_count; i++)
+        blocks_forget(b, b->debug.break_at[i], b->debug.break_at[i] + 2);
+}
+
 static void breakpoints_update(struct board *b)
 {
     struct debug *d = &b->debug;
+    breaks_forget(b);
     d->break_count = 0;
     for (int i = 0; (d->fp_ctrl & 1) && i < 6; i++) {
         uint32_t comp = d->fp_comp[i], where = comp & 0x1ffffffc;
@@ -91,6 +113,7 @@ static void breakpoints_update(struct board *b)
     for (int i = 0; i < 4; i++)
         if ((d->dwt_function[i] & 15) == 4)
             d->break_at[d->break_count++] = d->dwt_comp[i] & ~1u;
+    breaks_forget(b);
 }
 
 uint32_t cyccnt(struct board *b)
@@ -228,6 +251,10 @@ static bool identify(uint32_t address, uint32_t *value)
     case 0xe0002000: ids = ids_fpb; break;
     case 0xe0000000: ids = ids_itm; break;
     case 0xe00ff000: ids = ids_rom; break;
+    }
+    if (ids == ids_rom && at < 0xfd0) {
+        *value = 0;  // no further entries
+        return true;
     }
     if (!ids || at < 0xfd0)
         return false;

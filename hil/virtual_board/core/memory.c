@@ -126,7 +126,7 @@ static void system_reset(struct board *b)
     b->ccr = 0x200;
     b->fpccr = 0xc0000000;
     cpacr_set(b, 0);
-    b->special |= BLOCK_RAM | BLOCK_EVENT | BLOCK_OPEN_IT;
+    b->special |= BLOCK_RAM | BLOCK_EVENT | BLOCK_OPEN_IT | BLOCK_BREAK;
     b->system_off = false;
     b->sleeping = b->wait_for_event = b->event_register = b->locked_up = b->open_it = b->fp_trap = false;
     b->fallthrough = b->path_taken = 0;

@@ -54,6 +54,8 @@ static int64_t peripherals_current(struct board *b)
     for (int i = 0; i < 4; i++)
         if (b->spim_bytes[i])
             sum += na[i == 3 ? DRAIN_SPIM_32M : DRAIN_SPIM_8M], fast_clock = true;
+    if (peripheral_at(b, 0x4002f000)->reg[SPIM3_LEAK] && !enabled(b, 0x4002f000))
+        sum += na[DRAIN_ERRATUM_195];
     if (enabled(b, 0x40002000) && (b->uart.rx_on || b->uart.tx_left))
         sum += na[DRAIN_UARTE], fast_clock = true;
     if (b->due[SLOT_RNG] != NEVER)

@@ -212,6 +212,7 @@ static bool control_block(struct board *b, uint32_t address, uint32_t *value, bo
     case 0xd68: *value = 0x21232231; return true;
     case 0xd6c: *value = 0x01111131; return true;
     case 0xd70: *value = 0x01310132; return true;
+    case 0xd74: case 0xd78: case 0xd7c: case 0xd80: *value = 0; return true;  // no caches: reserved on this core
     case 0xd88:
         if (store)
             cpacr_set(b, *value);
@@ -232,7 +233,7 @@ static bool control_block(struct board *b, uint32_t address, uint32_t *value, bo
     case 0xf3c: return plain(&b->fpdscr, 0x07c00000, value, store);
     case 0xf40: *value = 0x10110021; return true;
     case 0xf44: *value = 0x11000011; return true;
-    case 0xf48: *value = 0x00000040; return true;
+    case 0xf48: *value = 0; return true;      // MVFR2 came with FPv5
     default: return false;
     }
 }

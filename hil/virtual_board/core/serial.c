@@ -9,7 +9,8 @@ enum { ERRORSRC = 0x4c4, ENABLE = 0x500, PSEL = 0x508, SPI_RXD = 0x518, SPI_TXD 
        RXD_PTR = 0x534, RXD_MAXCNT = 0x538, RXD_AMOUNT = 0x53c, TXD_PTR = 0x544, TXD_MAXCNT = 0x548,
        TXD_AMOUNT = 0x54c, CONFIG = 0x554, ORC = 0x5c0, BUFFER_BYTES = 65536 };
 enum { IS_SPI = 1, IS_TWIM = 6, IS_SPIM = 7 };
-enum { SPI_PENDING = 0xfe0 >> 2, SPI_NEXT = 0xfe4 >> 2 };  // where the double buffer of SPI is kept
+// Where the double buffer of SPI is kept, and whether SPIM3 leaks.
+enum { SPI_PENDING = 0xfe0 >> 2, SPI_NEXT = 0xfe4 >> 2 };
 enum { EV_STOPPED = 1, EV_READY = 2, EV_ENDRX = 4, EV_END = 6, EV_ENDTX = 8, EV_ERROR = 9, EV_STARTED = 19 };
 
 static uint32_t mode(const struct peripheral *p)
@@ -134,9 +135,15 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
     if (offset == ENABLE) {
         if (value && value != IS_SPI && value != IS_TWIM && value != IS_SPIM)
             return false;
+        if (p->index == 3)
+            p->reg[SPIM3_LEAK] = p->reg[SPIM3_LEAK] || (mode(p) == IS_SPIM && !value);
         p->reg[ENABLE >> 2] = value;
         p->reg[SPI_PENDING] = 0;
         slot_set(b, SLOT_SPIM0 + p->index, NEVER);
+        return true;
+    }
+    if (offset == 0x004 && p->index == 3) {
+        p->reg[SPIM3_LEAK] = 0;  // erratum 195's remedy: the current that a disabled SPIM3 goes on drawing
         return true;
     }
     if (offset == ERRORSRC) {

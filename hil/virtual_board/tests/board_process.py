@@ -19,6 +19,7 @@ class BoardProcess:
     """A running board; what its one line of output says are attributes: serial, meter, probe, sd, pid, name."""
 
     process: subprocess.Popen
+    complaints: pathlib.Path
     wires: dict = field(default_factory=dict)
 
     def __getattr__(self, wire: str):
@@ -27,19 +28,24 @@ class BoardProcess:
     def stop(self) -> None:
         """Ask it to end; it must obey."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0, self.process.stderr.read()
+        self.process.stdout.close()
+        assert self.process.wait(20) == 0, self.complaints.read_text()
 
 
 def start(state: pathlib.Path, *options: str, name: str = "board") -> BoardProcess:
     """A new board process, ready; raises RuntimeError with its words if it does not come up."""
     command = [sys.executable, "-m", "tercet_virtual_board", "run", "--name", name, "--state", str(state), *options]
     path = os.pathsep.join(filter(None, [str(_DISTRIBUTION), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": path})
+    state.mkdir(parents=True, exist_ok=True)
+    complaints = state / "stderr.txt"
+    with complaints.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                                   env={**os.environ, "PYTHONPATH": path})
     line = ""
     if select.select([process.stdout], [], [], _START_TIMEOUT_S)[0]:
         line = process.stdout.readline()
     if not line:
         process.kill()
-        raise RuntimeError(f"the board did not start: {process.stderr.read()}")
-    return BoardProcess(process, json.loads(line))
+        process.communicate()
+        raise RuntimeError(f"the board did not start: {complaints.read_text()}")
+    return BoardProcess(process, complaints, json.loads(line))

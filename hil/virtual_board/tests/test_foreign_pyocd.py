@@ -76,7 +76,8 @@ def test_commander_halts_steps_breaks_and_watches(start_board, pulses_hex, pulse
                      f"read32 0x{rounds:x}", "continue")
     program_counters = [int(value, 16) for value in re.findall(r"pc[^0-9\n]*0x0*([0-9a-f]+)", said)]
     assert program_counters[:3] == [symbol(pulses_elf, "reset") & ~1, inner, inner + 2], said
-    assert inner < program_counters[3] <= inner + 10, said
+    middle, outer = symbol(pulses_elf, "middle"), symbol(pulses_elf, "outer")
+    assert inner < program_counters[3] <= inner + 10 or middle < program_counters[3] < outer, said  # where the block ends
     assert said.count("Halted") >= 2, said
     assert int(re.search(rf"{rounds:08x}:\s+([0-9a-f]{{8}})", said).group(1), 16) >= 3, said
 
@@ -115,7 +116,7 @@ def gdbserver():
     yield start
     for server in servers:
         server.terminate()
-        server.wait(20)
+        server.communicate(timeout=20)
 
 
 def gdb(elf: pathlib.Path, port: int, *commands: str) -> str:
@@ -131,10 +132,12 @@ def gdb(elf: pathlib.Path, port: int, *commands: str) -> str:
 def test_gdb_breaks_in_a_function_shows_its_callers_and_goes_on(start_board, gdbserver, pulses_hex, pulses_elf):
     board = start_board("--image", pulses_hex, "--pace", "max")
     said = gdb(pulses_elf, gdbserver(board), "monitor reset halt", "break inner", "continue", "backtrace", "finish",
-               "delete", "watch watched", "continue", "delete", "print rounds", "stepi", "detach")
+               "delete", "watch watched", "continue", "print watched", "delete", "stepi", "detach")
     frames = re.findall(r"^#(\d+)\s+(?:0x\w+ in )?(\w+) \(", said, re.MULTILINE)
     assert frames[:4] == [("0", "inner"), ("1", "middle"), ("2", "outer"), ("3", "main")], said
-    assert "Value returned is" in said and re.search(r"Old value = .*\nNew value = ", said), said
+    assert "Value returned is $1 = 2" in said, said
+    # pyOCD reports a watchpoint as a plain trap, on every chip.
+    assert "SIGTRAP" in said and "$2 = 3" in said, said
 
 
 def test_a_debugger_that_vanishes_leaves_a_board_that_the_next_one_finds(start_board, pulses_hex):
