@@ -64,8 +64,7 @@ def best_length(values: np.ndarray, target: np.ndarray, bits: int, rule: str) ->
     return min(tried, key=lambda fraction: RULES[rule](round_to(values, fraction, bits) - target))
 
 
-def round_weights(network: Network, weights: Weights, bits: int, *, rule: str = "squared", per_channel: bool =
-False) -> Weights:
+def round_weights(network: Network, weights: Weights, bits: int, *, rule: str = "squared", per_channel: bool = False) -> Weights:
     """Weights of dense and convolution layers on grids of `bits`, per layer or per output channel; biases on 8 bits.
 
     Other parameters (normalisation) stay as they are. Zeros stay zero.
@@ -145,8 +144,7 @@ def dynamic(
 
 
 def static(
-    network: Network, weights: Weights, x: np.ndarray, *, weight_bits: int = 8, map_bits: int = 8, rule: str =
-    "squared"
+    network: Network, weights: Weights, x: np.ndarray, *, weight_bits: int = 8, map_bits: int = 8, rule: str = "squared"
 ) -> FixedPoint:
     """The baseline: one fractional length for all weights and biases, one for all maps."""
     learned = [name for layer in weight_layers(network.model) for name in layer.parameters.values()]

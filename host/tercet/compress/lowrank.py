@@ -73,8 +73,7 @@ def auxiliary(target: np.ndarray, fitted: np.ndarray, penalty: float) -> np.ndar
     return np.where(cost_below <= cost_above, below, above)
 
 
-def fit(target: np.ndarray, seen: np.ndarray, rank: int, nonlinear: bool) -> tuple[np.ndarray, np.ndarray,
-np.ndarray]:
+def fit(target: np.ndarray, seen: np.ndarray, rank: int, nonlinear: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(U, V, c) of the given rank from responses of the exact net (`target`) and of the approximated one (`seen`)."""
     u, v, c = regression(target, seen, rank)
     if not nonlinear:

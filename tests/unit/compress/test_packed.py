@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tercet.compress.codebook import kmeans, round_to
 from tercet.compress.packed import container, huffman, tensor, values
+from tercet.compress.packed.execution import Execution
 from tercet.errors import ArtifactError, InputError
 from tercet.model import Builder, initialise
 
@@ -164,3 +165,14 @@ def test_damage_under_a_right_checksum_raises_nothing_but_artifact_error(seed):
         data[generator.integers(0, len(data))] = generator.integers(0, 256)
     with contextlib.suppress(ArtifactError):
         assert tensor.decode(tensor.Reader(bytes(data))).ndim == 2
+
+
+def test_execution_settings_travel_with_the_model():
+    model, weights = _small_model()
+    settings = Execution({"input": 7, "activation1": 5}, 255, {"conv2d1": "dense", "head": "csc"})
+    data = container.pack(model, weights, settings)
+    assert container.unpack_all(data)[2] == settings and container.unpack_all(container.pack(model, weights))[2] is None
+    for order in (0, tensor.COLUMNS):
+        coding = tensor.encode(weights["head.w"], order)
+        assert coding.flags & tensor.SPARSE and coding.flags & tensor.COLUMNS == order
+        assert np.array_equal(tensor.decode(tensor.Reader(coding.data)), weights["head.w"])

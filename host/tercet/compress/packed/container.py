@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from tercet import artifacts
+from tercet.compress.network import weight_layers
 from tercet.compress.packed import tensor
+from tercet.compress.packed.execution import Execution
 from tercet.compress.packed.head import parameter_order, read_head, write_head
 from tercet.errors import ArtifactError, InputError
 from tercet.model.graph import Model, check_weights
@@ -26,14 +28,27 @@ MAGIC = b"TRZ1"
 PREFIX = struct.Struct("<4sII")
 
 
-def pack(model: Model, weights: Weights) -> bytes:
-    """The compressed file of a network. Lossless but for -0, which becomes 0."""
+def pack(model: Model, weights: Weights, execution: Execution | None = None) -> bytes:
+    """The compressed file of a network. Lossless but for -0, which becomes 0.
+
+    With `execution` the layers of sparse formats are stored in the order in which their kernels walk.
+    """
     weights = check_weights(model, weights, model.name)
-    head = write_head(model)
+    head = write_head(model, execution)
     body = struct.pack("<H", len(head)) + head
-    body += b"".join(tensor.encode(weights[name]).data for name in parameter_order(model))
+    orders = _orders(model, execution)
+    body += b"".join(tensor.encode(weights[name], orders.get(name)).data for name in parameter_order(model))
     size = struct.pack("<I", PREFIX.size + len(body))
     return MAGIC + size + struct.pack("<I", zlib.crc32(body, zlib.crc32(size))) + body
+
+
+def _orders(model: Model, execution: Execution | None) -> dict[str, int]:
+    """The order that a layer's kernel needs of its weights."""
+    wanted = {"csc": tensor.COLUMNS, "delta": 0}
+    formats = execution.formats if execution else {}
+    return {
+        layer.parameters["w"]: wanted[formats[layer.name]] for layer in weight_layers(model) if formats.get(layer.name) in wanted
+    }
 
 
 def check(data: bytes) -> bytes:
@@ -50,11 +65,11 @@ def check(data: bytes) -> bytes:
     return data[PREFIX.size :]
 
 
-def unpack(data: bytes) -> tuple[Model, Weights]:
-    """The network in a compressed file; raises ArtifactError when anything in it is wrong."""
+def unpack_all(data: bytes) -> tuple[Model, Weights, Execution | None]:
+    """The network in a compressed file and its execution settings; raises ArtifactError when anything is wrong."""
     body = check(data)
     source = tensor.Reader(body)
-    model = read_head(source.take(source.number(2)))
+    model, execution = read_head(source.take(source.number(2)))
     weights: Weights = {}
     for name, parameter in model.parameters.items():
         table = tensor.decode(source)
@@ -63,12 +78,17 @@ def unpack(data: bytes) -> tuple[Model, Weights]:
         weights[name] = table.reshape(parameter.shape)
     if source.at != len(body):
         raise ArtifactError(f"{len(body) - source.at} bytes follow the last tensor")
-    return model, weights
+    return model, weights, execution
 
 
-def write(model: Model, weights: Weights, path: str | Path) -> Path:
+def unpack(data: bytes) -> tuple[Model, Weights]:
+    """The network in a compressed file; raises ArtifactError when anything in it is wrong."""
+    return unpack_all(data)[:2]
+
+
+def write(model: Model, weights: Weights, path: str | Path, execution: Execution | None = None) -> Path:
     """Writes the compressed file and returns its path."""
-    return artifacts.write_bytes(path, pack(model, weights))
+    return artifacts.write_bytes(path, pack(model, weights, execution))
 
 
 def read(path: str | Path) -> tuple[Model, Weights]:

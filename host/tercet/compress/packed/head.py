@@ -6,18 +6,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tercet.compress.packed.execution import Execution, from_head
 from tercet.errors import ArtifactError, InputError
 from tercet.model.graph import INPUT, Layer, Model, Parameter, check
 from tercet.model.operators import OPERATORS
 
 
-def write_head(model: Model) -> bytes:
+def write_head(model: Model, execution: Execution | None = None) -> bytes:
     """`{"n": name, "i": input shape, "l": [[op, attrs, {exceptions}], ...]}`.
 
     Exceptions: `n` a name other than op + running number, `i` inputs other than the layer before, `p` parameters
-    not called
-    `layer.role`. `f` lists parameters that are not trained, `t` the input's type, `s` initialisers that are not
-    the usual ones.
+    not called `layer.role`. `f` lists parameters that are not trained, `t` the input's type, `s` initialisers that
+    are not the usual ones, `q` the execution settings.
     """
     body: dict[str, Any] = {"n": model.name, "i": list(model.input_shape)}
     if model.input_dtype != "f32":
@@ -40,11 +40,13 @@ def write_head(model: Model) -> bytes:
     frozen = [name for name, p in model.parameters.items() if p.trainable != usual[name].trainable]
     inits = {name: p.init for name, p in model.parameters.items() if p.init != usual[name].init}
     body |= ({"f": frozen} if frozen else {}) | ({"s": inits} if inits else {})
+    if execution is not None:
+        body["q"] = execution.to_head(model)
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def read_head(data: bytes) -> Model:
-    """The network described; raises ArtifactError."""
+def read_head(data: bytes) -> tuple[Model, Execution | None]:
+    """The network described and how to execute it, if that is said; raises ArtifactError."""
     try:
         body = json.loads(data)
         before, layers, seen = INPUT, [], dict[str, int]()
@@ -66,7 +68,7 @@ def read_head(data: bytes) -> Model:
     except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
         raise ArtifactError(f"the description of the network is damaged: {error}") from error
     check(model, "compressed file")
-    return model
+    return model, from_head(body["q"], model) if "q" in body else None
 
 
 def parameter_order(model: Model) -> list[str]:

@@ -51,8 +51,11 @@ def matrix(values: np.ndarray) -> np.ndarray:
     return values.reshape(1, -1) if values.ndim < 2 else values.reshape(values.shape[0], -1)
 
 
-def encode(values: np.ndarray) -> Coding:
-    """The smallest coding of a tensor; -0 becomes 0. Raises InputError when it is too large for the format."""
+def encode(values: np.ndarray, order: int | None = None) -> Coding:
+    """The smallest coding of a tensor; -0 becomes 0. Raises InputError when it is too large for the format.
+
+    `order` (COLUMNS or 0) asks for a sparse coding in that order, which a sparse kernel needs.
+    """
     table = matrix(values) + np.float32(0)  # -0 + 0 = 0
     if max(table.shape) > 65535 or table.size > MAX_ELEMENTS:
         raise InputError(f"a tensor of {table.shape[0]} x {table.shape[1]} is too large for a compressed file")
@@ -62,15 +65,16 @@ def encode(values: np.ndarray) -> Coding:
     if 1 <= len(np.unique(table)) <= 256:
         found.append(_dense(table, kind))
     if 1 <= len(np.unique(table[table != 0])) <= 256:
-        found.append(_sparse(table, *_best_order(table)))
+        found.append(_sparse(table, *_best_order(table, (0, COLUMNS) if order is None else (order,))))
+        found = found if order is None else found[-1:]
     return min(found, key=lambda coding: len(coding.data))
 
 
-def _best_order(table: np.ndarray) -> tuple[int, int]:
+def _best_order(table: np.ndarray, orders: tuple[int, ...]) -> tuple[int, int]:
     """(order and trimming, gap symbols) of the sparse coding that is smallest by its entropy."""
     live = TRIMMED if not (table.any(0).all() and table.any(1).all()) else 0
     ways = []
-    for flags in {order | trim for order in (0, COLUMNS) for trim in (0, live)}:
+    for flags in {order | trim for order in orders for trim in (0, live)}:
         positions = np.flatnonzero(_line(table, flags))
         bitmaps = 8 * (sum(table.shape) // 8 + 2) if flags & TRIMMED else 0
         for symbols in GAP_SYMBOLS:
