@@ -38,6 +38,7 @@ CURRENTS = [
     Current("NVMC erasing", 3_000_000, "estimate: CPU halted, charge pump on; PS names no figure"),
     Current("HFINT for a peripheral while the CPU sleeps", 250_000, "PS 5.4: HFCLK on request, HFINT"),
     Current("System OFF", 400, "PS 5.2.1.1 IOFF 0.4 uA"),
+    Current("SPIM3 disabled without erratum 195's remedy", 900_000, "nRF52840 errata, 195: about 900 uA"),
 ]
 
 
