@@ -13,6 +13,9 @@ from tercet.train import session
 
 _BLOCK_BYTES = 512
 _PREPARE = """
+import sys
+if '/lib' not in sys.path:
+    sys.path.append('/lib')
 from tercet_device import loop, trace
 from tercet_device.errors import DeviceError
 from tercet_device.store import prepare
