@@ -148,7 +148,7 @@ def of_running(board: virtual.RunningBoard) -> Bench:
     """The bench of a board that `tercet board start` started."""
     meter = MeterWiring("ppk2", board.meter, "ampere", 3.0, "board and card", card_on_rail=True)
     return Bench(
-        board.name, "nrf52840dk", board.serial, f"remote:{board.probe}", meter, kind="virtual", card_image=board.sd,
+        board.name, "nrf52840dk", board.serial, f"remote:{board.probe}", meter, kind="virtual", card_image=board.sd or "",
         pid=board.pid,
     )  # fmt: skip
 

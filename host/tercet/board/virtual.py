@@ -13,13 +13,14 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tercet import artifacts
+from tercet import artifacts, resources
 from tercet.errors import BoardError, InputError, SetupError
 
 _MODULE = "tercet_virtual_board"
@@ -60,7 +61,7 @@ def start(
 ) -> RunningBoard:  # fmt: skip
     """Starts a virtual board that runs on in the background until `stop`, and returns its wires.
 
-    `pace` is `realtime` or `max`; without `name` the first free of board0, board1, ... A board started with
+    Without `image` it has what its flash kept, at the first start our own firmware. `pace` is `realtime` or `max`; without `name` the first free of board0, board1, ... A board started with
     `foreground` dies with the command's terminal (Ctrl-C reaches it). Raises InputError for a missing file or a name
     in use, SetupError when the virtual board is not installed, BoardError when it does not start.
     """
@@ -75,6 +76,8 @@ def start(
         raise InputError(f"{name!r} is no name for a board", hint="use letters, digits, - and _")
     folder = state or state_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
+    if image is None and not (folder / "flash.bin").exists():
+        image = resources.firmware("nrf52840dk")
     command = [sys.executable, "-m", _MODULE, "run", "--name", name, "--state", str(folder), "--pace", pace]
     for option, value in (("--image", image), ("--sd", sd), ("--faults", faults)):
         if value is not None:
@@ -197,9 +200,10 @@ def _end(board: RunningBoard) -> None:
 def temporary(**options: Any) -> Iterator[RunningBoard]:
     """A board for the duration of a command: it ends with it, also on Ctrl-C or an error."""
     name = options.pop("name", None) or f"{os.getpid()}-{time.monotonic_ns() % 10**9}"
-    board = start(name, **options)
-    try:
-        yield board
-    finally:
-        _end(board)
-        _record(board.name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tercet-board-") as folder:
+        board = start(name, state=Path(folder), **options)
+        try:
+            yield board
+        finally:
+            _end(board)
+            _record(board.name).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from tercet.measure.statistics import Estimate, estimate
 
 SCHEMA = "tercet-energy/1"
 GUARD_SAMPLES = 5
+_SETTLE_S = 0.002
 SETTLING_SAMPLES = 3
 _DOUBT_LIMIT = 0.01
 _DRIFT_SHARE = 0.05
@@ -85,13 +86,18 @@ class Measurement:
 
 
 def baseline(capture: Capture, alignment: Alignment, idle_s: float) -> Baseline | None:
-    """The mean of the `idle_s` before the first region and after the last, less guards; None without samples."""
+    """The mean of `idle_s` after the preamble and of `idle_s` after the last region; None without samples.
+
+    The board needs a moment to fall asleep after each, and works again before the first region: neither counts.
+    """
     if not alignment.regions:
         return None
     length = round(idle_s * capture.rate_hz)
     first, last = alignment.regions[0].first, alignment.regions[-1].last
-    before = _finite(capture.current_a[max(alignment.preamble_end, first - length) : first], GUARD_SAMPLES)
-    after = _finite(capture.current_a[last : last + length], GUARD_SAMPLES)
+    settle = round(_SETTLE_S * capture.rate_hz)
+    asleep = alignment.preamble_end + settle
+    before = _finite(capture.current_a[asleep : min(asleep + length, first)], GUARD_SAMPLES)
+    after = _finite(capture.current_a[last + settle : last + settle + length], GUARD_SAMPLES)
     both = np.concatenate([before, after])
     if not len(both):
         return None

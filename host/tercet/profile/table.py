@@ -21,19 +21,19 @@ def _clean(values: np.ndarray) -> Estimate:
 
 def per_run(raw: Raw) -> dict[str, tuple[Estimate, Estimate]]:
     """Case name -> (microseconds, net nanojoules) of one run, the empty region subtracted."""
-    names = [case.name for case in raw.cases]
-    if EMPTY not in names:
+    columns: dict[str, list[int]] = {}
+    for column, case in enumerate(raw.cases):
+        columns.setdefault(case.name, []).append(column)
+    if EMPTY not in columns:
         raise BoardError("the profile has no empty region to subtract")
-    at = names.index(EMPTY)
-    empty_us, empty_nj = raw.time_us[:, at].mean(), 0.0 if raw.net_j is None else raw.net_j[:, at].mean() * _NJ
+    net_nj = np.zeros_like(raw.time_us) if raw.net_j is None else raw.net_j * _NJ
+    at = columns[EMPTY]
+    empty_us, empty_nj = raw.time_us[:, at].mean(), net_nj[:, at].mean()
     result = {}
-    for column, name in enumerate(names):
-        count = raw.repeats[column]
-        time = _clean((raw.time_us[:, column] - (empty_us if name != EMPTY else 0.0)) / count)
-        energy = Estimate(0.0, 0.0, 0)
-        if raw.net_j is not None:
-            energy = _clean((raw.net_j[:, column] * _NJ - (empty_nj if name != EMPTY else 0.0)) / count)
-        result[name] = (time, energy)
+    for name, which in columns.items():
+        start_us, start_nj = (0.0, 0.0) if name == EMPTY else (empty_us, empty_nj)
+        time = _clean(((raw.time_us[:, which] - start_us) / raw.repeats[which]).ravel())
+        result[name] = (time, _clean(((net_nj[:, which] - start_nj) / raw.repeats[which]).ravel()))
     return result
 
 
