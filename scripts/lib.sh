@@ -24,7 +24,7 @@ lock() {
 
 # digest FILE_OR_DIRECTORY...: one SHA-256 over names and contents (byte order, so the locale does not matter).
 digest() {
-    find "$@" -type f ! -name '*.pyc' ! -path '*/build-*' -print0 2>/dev/null | LC_ALL=C sort -z |
+    find "$@" -type f ! -name '*.pyc' ! -path '*/build-*' ! -path '*/.*_cache/*' -print0 2>/dev/null | LC_ALL=C sort -z |
         xargs -0 sha256sum 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 

@@ -48,6 +48,7 @@ static void live_once(void) {
     timer_deinit_all();
     pin_irq_deinit();
     flash_mount();
+    mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib)); // where packages are installed
     if (run_scripts()) {
         run_repl();
     }
