@@ -22,7 +22,7 @@ def test_ppk2_api_reads_every_sample_and_every_marker_edge(start_board, pulses_h
     seen = json.loads(done.stdout)
     assert seen["lost"] == 0
     assert seen["samples"] / seen["seconds"] >= 95_000, "the board keeps up with the wall clock"
-    assert 500 < seen["mean_ua"] < 20_000
+    assert 100 < seen["mean_ua"] < 5_000, "a core that mostly sleeps"
     edges = seen["edges"]["0"]
     gaps = [b - a for a, b in itertools.pairwise(edges)]
     assert len(edges) >= seen["samples"] // 200 - 2
