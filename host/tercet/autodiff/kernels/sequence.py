@@ -29,11 +29,11 @@ def _embedding_update(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
 
 
 def _position(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
-    t["y"][...] = t["x"] + t["w"]
+    t["y"][...] = t["x"] + t["w"].reshape(t["x"].shape[1:])
 
 
 def _position_backward(t: dict[str, Array], d: Any, hyper: Hyper) -> None:
-    t["dw"][...] = t["dy"].sum(axis=0)
+    t["dw"][...] = t["dy"].sum(axis=0).reshape(t["dw"].shape)
 
 
 def _heads(t: dict[str, Array], d: Any, name: str) -> Array:
