@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -57,13 +58,13 @@ def state_folder() -> Path:
 
 def start(
     name: str | None = None, *, image: Path | None = None, sd: Path | None = None, faults: Path | None = None,
-    pace: str = "realtime", state: Path | None = None, foreground: bool = False,
+    pace: str = "realtime", state: Path | None = None,
 ) -> RunningBoard:  # fmt: skip
     """Starts a virtual board that runs on in the background until `stop`, and returns its wires.
 
-    Without `image` it has what its flash kept, at the first start our own firmware. `pace` is `realtime` or `max`; without `name` the first free of board0, board1, ... A board started with
-    `foreground` dies with the command's terminal (Ctrl-C reaches it). Raises InputError for a missing file or a name
-    in use, SetupError when the virtual board is not installed, BoardError when it does not start.
+    `pace` is `realtime` or `max`; without `name` the first free of board0, board1, ... Without `image` it has what
+    its flash kept, at the first start our own firmware. Raises InputError for a missing file or a name in use,
+    SetupError when the virtual board is not installed, BoardError when it does not start.
     """
     for path in (image, sd if sd and not sd.parent.is_dir() else None, faults):
         if path is not None and not path.is_file():
@@ -82,7 +83,7 @@ def start(
     for option, value in (("--image", image), ("--sd", sd), ("--faults", faults)):
         if value is not None:
             command += [option, str(value)]
-    board = RunningBoard(**_launch(command, folder, foreground), pace=pace, state=str(folder))
+    board = RunningBoard(**_launch(command, folder), pace=pace, state=str(folder))
     artifacts.write_bytes(_record(name), (json.dumps(asdict(board), indent=1) + "\n").encode())
     return board
 
@@ -91,12 +92,12 @@ def _record(name: str) -> Path:
     return state_folder() / f"{name}.json"
 
 
-def _launch(command: list[str], folder: Path, foreground: bool) -> dict[str, Any]:
+def _launch(command: list[str], folder: Path) -> dict[str, Any]:
     """Starts the process and waits for its ready line."""
     log = folder / "log.txt"
     with open(log, "wb") as errors:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=not foreground
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
     assert process.stdout is not None
     try:
@@ -202,8 +203,22 @@ def temporary(**options: Any) -> Iterator[RunningBoard]:
     name = options.pop("name", None) or f"{os.getpid()}-{time.monotonic_ns() % 10**9}"
     with tempfile.TemporaryDirectory(prefix="tercet-board-") as folder:
         board = start(name, state=Path(folder), **options)
-        try:
-            yield board
-        finally:
-            _end(board)
-            _record(board.name).unlink(missing_ok=True)
+        with _termination_as_exit():
+            try:
+                yield board
+            finally:
+                _end(board)
+                _record(board.name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """SIGTERM ends the command like an error, so that what it started is ended too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -54,7 +54,7 @@ def _session(job: Job) -> Any:
         "resume_on_disconnect": True,
     }  # fmt: skip
     session = ConnectHelper.session_with_chosen_probe(
-        blocking=False, return_first=not job.bench.probe, unique_id=job.bench.probe or None, options=options, auto_open=False
+        blocking=False, return_first=not job.bench.probe, unique_id=job.bench.probe or None, options=options
     )
     if session is None:
         raise BoardError(f"{job.bench.name}: no debug probe {job.bench.probe}", hint="is it plugged in, and used by nobody else?")
@@ -91,6 +91,7 @@ def _hint(text: str, job: Job) -> str:
 def _program(session: Any, job: Job) -> None:
     from pyocd.flash.loader import FlashLoader
 
+    session.board.target.reset_and_halt()  # whatever ran must not run while its flash changes
     loader = FlashLoader(session, progress=lambda share: job.progress("writing", float(share)), chip_erase="sector")
     for address, data in job.image.segments:
         loader.add_data(address, data)
