@@ -44,6 +44,10 @@ int tk_reader_next(tk_reader_t *reader);
 /* All values as stored (width bytes each, zeros included), rows * columns of them. */
 int tk_unpack_dense(tk_reader_t *scratch, const tk_record_t *r, uint8_t *out, size_t out_bytes);
 
+/* Places in the codebook, `bits` = 4 or 2 each, rows padded to whole bytes; in sparse records a zero is the place after the
+ * last one. */
+int tk_unpack_codes(tk_reader_t *scratch, const tk_record_t *r, int bits, uint8_t *out, size_t out_bytes);
+
 /* Executable formats for i8 weights. `starts` has one element more than there are rows (delta) or columns (csc). An entry
  * is a distance from the place after the last entry (u8) and a value (i8); a distance above 255 is bridged by zeros. */
 int32_t tk_unpack_entries(tk_reader_t *scratch, const tk_record_t *r, uint16_t *starts, uint8_t *entries, size_t bytes,

@@ -50,8 +50,14 @@ int32_t tk_record_parse(tk_record_t *r, const uint8_t *data, size_t count) {
     if (!q) {
         return TK_PACKED_SHORT;
     }
-    *r = (tk_record_t){.flags = q[0] & 15, .kind = q[0] >> 4, .fraction = (int8_t)q[1], .rows = number(q + 2, 2),
-                       .columns = number(q + 4, 2)};
+    for (size_t i = 0; i < sizeof *r; i++) { /* no initialiser: a native module has no memset */
+        ((uint8_t *)r)[i] = 0;
+    }
+    r->flags = q[0] & 15;
+    r->kind = q[0] >> 4;
+    r->fraction = (int8_t)q[1];
+    r->rows = number(q + 2, 2);
+    r->columns = number(q + 4, 2);
     if (r->kind > TK_VALUE_I8 || r->rows * r->columns > MAX_ELEMENTS) {
         return TK_PACKED_BAD;
     }

@@ -3,11 +3,25 @@
  * the portable code gives the same sums, for integers do not round. */
 #include "tk_packed.h"
 
-static uint32_t load32(const void *p) {
+#if defined(__arm__) && !defined(__ARM_FEATURE_UNALIGNED)
+/* Cores that load from aligned addresses only. */
+static uint32_t load16(const void *p) {
+    const uint8_t *b = p;
+    return b[0] | (uint32_t)b[1] << 8;
+}
+static uint32_t load32(const void *p) { return load16(p) | load16((const uint8_t *)p + 2) << 16; }
+#else
+static inline uint32_t load16(const void *p) {
+    uint16_t half;
+    __builtin_memcpy(&half, p, 2);
+    return half;
+}
+static inline uint32_t load32(const void *p) {
     uint32_t word;
     __builtin_memcpy(&word, p, 4);
     return word;
 }
+#endif
 
 #ifdef __ARM_FEATURE_DSP
 static inline int32_t pair(int32_t acc, uint32_t a, uint32_t b) {
@@ -84,13 +98,6 @@ void tk_packed_dense(int32_t *acc, const int8_t *w, const int16_t *x, int rows, 
     }
 }
 
-/* Both bytes of an entry in one load. */
-static inline uint32_t entry(const uint8_t *p) {
-    uint16_t both;
-    __builtin_memcpy(&both, p, 2);
-    return both;
-}
-
 void tk_packed_delta(int32_t *acc, const uint16_t *starts, const uint8_t *entries, const int16_t *x, int rows) {
     const uint8_t *e = entries;
     for (int row = 0; row < rows; row++) {
@@ -105,7 +112,7 @@ void tk_packed_delta(int32_t *acc, const uint16_t *starts, const uint8_t *entrie
             sum += ((int32_t)two >> 24) * *at++;
         }
         if (e < end) {
-            uint32_t one = entry(e);
+            uint32_t one = load16(e);
             sum += (int8_t)(one >> 8) * at[one & 0xFF];
             e += 2;
         }
@@ -129,7 +136,7 @@ void tk_packed_csc(int32_t *acc, const uint16_t *starts, const uint8_t *entries,
             *at++ += ((int32_t)two >> 24) * value;
         }
         if (e < end) {
-            uint32_t one = entry(e);
+            uint32_t one = load16(e);
             at[one & 0xFF] += (int8_t)(one >> 8) * value;
         }
     }

@@ -97,6 +97,34 @@ int tk_unpack_dense(tk_reader_t *d, const tk_record_t *r, uint8_t *out, size_t o
     return code < 0 ? code : TK_PACKED_OK;
 }
 
+int tk_unpack_codes(tk_reader_t *d, const tk_record_t *r, int bits, uint8_t *out, size_t out_bytes) {
+    uint32_t per_byte = 8 / (uint32_t)bits, stride = (r->columns + per_byte - 1) / per_byte, row, column;
+    uint32_t last = r->book_count - (r->flags & TK_SPARSE ? 0 : 1), zeros = 0;
+    if (!(r->flags & TK_CODED) || last >= 1u << bits) {
+        return TK_PACKED_BAD;
+    }
+    if (out_bytes < (size_t)r->rows * stride) {
+        return TK_PACKED_SPACE;
+    }
+    for (uint32_t i = 0; i < per_byte; i++) {
+        zeros |= last << (i * (uint32_t)bits);
+    }
+    for (uint32_t i = 0; i < r->rows * stride; i++) {
+        out[i] = (uint8_t)zeros;
+    }
+    walk_t w;
+    int code = walk_start(&w, d, r);
+    while (code >= 0 && d->left) {
+        code = walk(&w, &row, &column);
+        if (code >= 0) {
+            uint8_t *at = out + row * stride + column / per_byte;
+            uint32_t shift = column % per_byte * (uint32_t)bits;
+            *at = (uint8_t)((*at & ~(((1u << bits) - 1) << shift)) | (uint32_t)code << shift);
+        }
+    }
+    return code < 0 ? code : TK_PACKED_OK;
+}
+
 /* Where entries go: memory, or nowhere when they are only counted. */
 typedef struct {
     uint16_t *starts;
@@ -156,14 +184,22 @@ static int32_t entries(tk_reader_t *d, const tk_record_t *r, sink_t *s, int by_c
     return code < 0 ? code : s->used / 2 > 0xFFFF ? TK_PACKED_SPACE : (int32_t)s->used;
 }
 
-int32_t tk_unpack_entries(tk_reader_t *d, const tk_record_t *r, uint16_t *starts, uint8_t *to, size_t bytes,
-                          int by_columns) {
-    sink_t s = {starts, to, bytes, 0, 0, 0};
-    starts[0] = 0;
+static int32_t fill(tk_reader_t *d, const tk_record_t *r, uint16_t *starts, uint8_t *to, size_t bytes, int by_columns) {
+    sink_t s;
+    s.starts = starts;
+    s.entries = to;
+    s.bytes = bytes;
+    s.used = 0;
+    s.line = s.next = 0;
     return entries(d, r, &s, by_columns);
 }
 
+int32_t tk_unpack_entries(tk_reader_t *d, const tk_record_t *r, uint16_t *starts, uint8_t *to, size_t bytes,
+                          int by_columns) {
+    starts[0] = 0;
+    return fill(d, r, starts, to, bytes, by_columns);
+}
+
 int32_t tk_count_entries(tk_reader_t *d, const tk_record_t *r, int by_columns) {
-    sink_t s = {0};
-    return entries(d, r, &s, by_columns);
+    return fill(d, r, NULL, NULL, 0, by_columns);
 }

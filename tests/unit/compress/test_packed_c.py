@@ -168,6 +168,34 @@ def test_dense_and_table_kernels_give_the_exact_product(c):
             assert np.array_equal(acc, start + book[codes].astype(np.int32) @ x.astype(np.int32))
 
 
+def test_codes_of_a_record_give_the_exact_product(c):
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        shape = tuple(int(n) for n in generator.integers(1, 40, 2))
+        bits = int(generator.choice([4, 2]))
+        book = generator.choice(np.arange(-100, 100), 2**bits - 1, replace=False)
+        density = generator.choice([0.05, 1.0])
+        values = (book[generator.integers(0, len(book), shape)] * (generator.random(shape) < density)).astype(np.float32)
+        data = tensor.encode(values).data
+        used, record, _keep = _parse(c, data)
+        if not record.flags & tensor.CODED:
+            continue
+        out = np.zeros((shape[0], -(-shape[1] * bits // 8)), np.uint8)
+        scratch = ctypes.create_string_buffer(2048)
+        arguments = (scratch, ctypes.byref(record), bits, _pointer(out))
+        assert c.tk_unpack_codes(*arguments, ctypes.c_size_t(out.size)) == 0
+        assert c.tk_unpack_codes(*arguments, ctypes.c_size_t(out.size - 1)) < 0
+        table, acc = np.zeros(256 * 8 // bits, np.int16), np.zeros(shape[0], np.int32)
+        stored = tensor.kind_of(record.kind, record.fraction).encode(np.unique(values[values != 0]))
+        if not record.flags & tensor.SPARSE:
+            stored = tensor.kind_of(record.kind, record.fraction).encode(np.unique(values))
+        books = np.frombuffer(stored, np.int8)
+        c.tk_packed_make_table(_pointer(table), _pointer(books), len(books), bits)
+        x = _array(generator.integers(0, 128, shape[1]), np.int16)
+        c.tk_packed_table(_pointer(acc), _pointer(out), _pointer(table), _pointer(x), *shape, bits)
+        assert np.array_equal(acc * 2.0**-record.fraction, values.astype(np.float64) @ x), seed
+
+
 def test_requantise_and_bias_agree_with_numpy(c):
     generator = np.random.default_rng(0)
     acc = _array(np.concatenate([generator.integers(-(2**28), 2**28, 500), generator.integers(-300, 300, 500)]), np.int32)
