@@ -179,7 +179,13 @@ static struct block *block_new(struct board *b, struct block *k, uint32_t addres
         ram_remember(b, address, size);
     if (!block_decode(b, k, address, size, it, &first, &last))
         return k;
-    if (fresh || !b->hook_begin || address - RAM_BASE < b->ram_bytes || b->stepping) {
+    bool in_data_ram = address - RAM_BASE < b->ram_bytes;
+    if (in_data_ram && !b->ram_hook && !b->stepping) {
+        b->ram_hook_wanted = true;
+        request_flush(b, RAM_BASE, RAM_BASE + b->ram_bytes);
+        return NULL;
+    }
+    if (fresh || !b->hook_begin || in_data_ram || b->stepping) {
         b->fresh_at = 1;
         if (!b->stepping)
             hook_bounds(b, 1, 1);

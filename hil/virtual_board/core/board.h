@@ -140,6 +140,9 @@ struct board {
     uint8_t *conditional_flash, *conditional_ram;  // extra cycles of a conditional instruction that is executed
     uint64_t *hook_begin, *hook_end;               // bounds of the one code hook, inside the engine's record of it
     uint32_t fresh_at;
+    // All code in data RAM is hooked from its first conditional instruction on: the engine translates it anew whenever
+    // its page is written, which is not seen here.
+    bool ram_executable, ram_hook_wanted; uc_hook ram_hook;
     bool flush_wanted; uint32_t flush_from, flush_to;
     bool open_it, stepping, fp_trap;
 
@@ -204,6 +207,7 @@ uint8_t *ram_pointer(struct board *b, uint32_t address, uint32_t bytes);
 void attention_update(struct board *b);
 void board_reset(struct board *b, uint32_t reason);
 
+void ram_executable(struct board *b, bool yes);
 void cpu_step(struct board *b);
 void cpu_leave_stepping(struct board *b);
 static inline uint64_t now(const struct board *b) { return b->time ? b->time : b->cycle; }

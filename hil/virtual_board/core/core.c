@@ -83,7 +83,7 @@ static uc_err engine_open(struct board *b)
     uc_ctl_set_cpu_model(b->uc, UC_CPU_ARM_CORTEX_M4);
     uc_ctl_set_tcg_buffer_size(b->uc, 256u << 20);
     e = uc_mem_map_ptr(b->uc, 0, FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, b->flash);
-    e = e ? e : uc_mem_map_ptr(b->uc, RAM_BASE, b->ram_bytes, UC_PROT_ALL, b->ram);
+    e = e ? e : uc_mem_map_ptr(b->uc, RAM_BASE, b->ram_bytes, UC_PROT_READ | UC_PROT_WRITE, b->ram);
     e = e ? e : uc_mem_map_ptr(b->uc, RAM_CODE_BASE, b->ram_bytes, UC_PROT_ALL, b->ram);
     e = e ? e : uc_mmio_map(b->uc, 0x10000000, 0x2000, ficr_read, b, ficr_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x40000000, 0x80000, apb_read, b, apb_write, b);
@@ -92,8 +92,6 @@ static uc_err engine_open(struct board *b)
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_BLOCK, (void *)on_block, b, 1, 0);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, b, 1, 0);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_invalid_memory, b, 1, 0);
-    e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_CODE, (void *)on_conditional, b, RAM_BASE,
-                            RAM_BASE + (uint64_t)b->ram_bytes - 1);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_CODE, (void *)on_conditional, b, begin, end);
     if (!e)
         find_hook_bounds(b, hook, begin, end);
@@ -163,11 +161,24 @@ static void handle_invalid_instruction(struct board *b, uint32_t pc)
     }
 }
 
+// Stores into executable memory are slower, since the engine looks for code there: data RAM becomes executable when the
+// first instruction is fetched from it.
+void ram_executable(struct board *b, bool yes)
+{
+    if (b->ram_executable == yes)
+        return;
+    b->ram_executable = yes;
+    uc_mem_protect(b->uc, RAM_BASE, b->ram_bytes, yes ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE);
+    blocks_forget(b, RAM_BASE, RAM_BASE + b->ram_bytes);
+}
+
 static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
 {
     b->bus_fault = false;
     if (pc >= 0xf0000000 && (reg_get(b, UC_ARM_REG_IPSR) & 0x1ff)) {
         exception_return(b, pc | 1);
+    } else if (e == UC_ERR_FETCH_PROT && pc - RAM_BASE < b->ram_bytes && !b->ram_executable) {
+        ram_executable(b, true);
     } else if (e == UC_ERR_FETCH_UNMAPPED || e == UC_ERR_FETCH_PROT) {
         fault_raise(b, EXC_BUS, 1u << 8, pc);  // IBUSERR
     } else {
@@ -216,6 +227,9 @@ static void cpu_run(struct board *b, size_t count)
         handle_memory_fault(b, e, pc);
     else if (!b->interrupted && !count)
         b->sleeping = true;  // WFI
+    if (b->ram_hook_wanted && !b->ram_hook)
+        uc_hook_add(b->uc, &b->ram_hook, UC_HOOK_CODE, (void *)on_conditional, b, RAM_BASE,
+                    RAM_BASE + (uint64_t)b->ram_bytes - 1);
     if (b->flush_wanted) {
         b->flush_wanted = false;
         uc_ctl_remove_cache(b->uc, b->flush_from, b->flush_to);
