@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from tercet import resources
+from tercet import resources, targets
 from tercet.board import bench as benches
-from tercet.board import flash as flashing
 from tercet.board import virtual
-from tercet.cli import options
+from tercet.board.flash import base as flashing
+from tercet.cli import options, progress
 
 
 @click.group()
@@ -61,8 +61,12 @@ def list_(as_json: bool) -> None:
 @click.command()
 @options.hardware
 @click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The image (default: tercet's).")
+@click.option("--how", help="pyocd, openocd, ...: one of the ways that `tercet targets` names.")
+@click.option("--unlock", is_flag=True, help="Erase a locked chip whole, its bootloader too.")
 @options.json_option
-def flash(board_name: str | None, bench_file: str | None, image: Path | None, as_json: bool) -> None:
+def flash(
+    board_name: str | None, bench_file: str | None, image: Path | None, how: str | None, unlock: bool, as_json: bool
+) -> None:
     """Write MicroPython with tercet's port onto a board, checked before and after; can be run again after any failure.
 
     \b
@@ -71,5 +75,8 @@ def flash(board_name: str | None, bench_file: str | None, image: Path | None, as
       tercet flash --bench bench.toml --image firmware.hex
     """
     with benches.select(board_name, Path(bench_file) if bench_file else None) as bench:
-        done = flashing.ensure(bench, image or resources.firmware(bench.target), say=options.say)
+        target = targets.load(bench.target)
+        with progress.Steps(1) as bar:
+            done = flashing.flash(bench, target, image or resources.firmware(bench.target), how=how, unlock=unlock,
+                                  progress=bar.flashing)  # fmt: skip
     options.show(done, as_json)

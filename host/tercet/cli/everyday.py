@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 
-from tercet import costs as cost_files
-from tercet import resources
+from tercet import resources, targets
 from tercet.autodiff import graph as graphs
 from tercet.board import bench as benches
-from tercet.board import flash as flashing
 from tercet.board.base import Board
-from tercet.cli import options, pipeline, progress, whole, work
+from tercet.board.flash import base as flashing
+from tercet.cli import costing, options, pipeline, progress, whole, work
 from tercet.meter.base import open_meter
-from tercet.profile import profile as measure_costs
 from tercet.report import page
+from tercet.train import data
 
 OUT = click.option("--out", default="run", show_default=True, type=click.Path(file_okay=False, path_type=Path),
                    help="Where the artefacts go.")  # fmt: skip
@@ -25,29 +24,29 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 
 @click.command()
 @click.argument("graph_file", metavar="GRAPH", type=click.Path(exists=True, dir_okay=False))
+@click.option("--data", "source", required=True, help="The data whose reading is to be timed: a named set or an .npz file.")
 @options.hardware
 @click.option("-o", "--out", default="costs.json", show_default=True, type=click.Path(path_type=Path), help="Where to write it.")
 @options.json_option
-def profile(graph_file: str, board_name: str | None, bench_file: str | None, out: Path, as_json: bool) -> None:
+def profile(
+    graph_file: str, source: str, board_name: str | None, bench_file: str | None, out: Path, as_json: bool
+) -> None:  # fmt: skip
     """Time and meter every operator of GRAPH and the card's pages; what costs.json holds already is not measured again.
 
     \b
     Example:
-      tercet profile graph.json --bench bench.toml
+      tercet profile graph.json --data digits --bench bench.toml
     """
     graph = graphs.load(graph_file)
-    known = cost_files.load(out) if out.is_file() else None
     with benches.select(board_name, Path(bench_file) if bench_file else None, sd=out.with_suffix(".card.img")) as bench:
-        flashing.ensure(bench, resources.firmware(bench.target), say=options.say)
+        flashing.flash(bench, targets.load(bench.target), resources.firmware(bench.target))
         meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
         try:
             with Board(bench.serial) as board:
-                table = measure_costs(board, bench, meter, graph, known=known, say=options.say)
+                table = costing.cost_table(out, graph, data.load(source), board, bench, meter, options.say)
         finally:
             if meter is not None:
                 meter.close()
-    if table is not known:
-        cost_files.save(table, out)
     options.show({"costs": str(out), "operators": len(table.ops), "baseline_mw": table.baseline_mw}, as_json)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet import artifacts, capture, costs, plan_format, targets
+from tercet import artifacts, capture, plan_format, targets
 from tercet.autodiff import graph as graphs
 from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
@@ -24,7 +24,6 @@ from tercet.meter.base import Meter
 from tercet.model import graph as models
 from tercet.plan import dump, lower
 from tercet.plan_format import Plan
-from tercet.profile import profile
 from tercet.solve import Problem, Solution, from_graph, solve
 from tercet.solve import schedule as schedules
 from tercet.train import data, job, records, session
@@ -65,16 +64,6 @@ def prepare(request: Request) -> tuple[Graph, dict[str, np.ndarray], data.Packed
     graph = training_graph(model, request.batch, request.loss, request.optimizer, inputs=inputs)
     graphs.save(graph, request.path("graph.json"))
     return graph, weights, packed
-
-
-def cost_table(request: Request, graph: Graph, board: Board, bench: Bench, meter: Meter | None, say: Say) -> CostTable:
-    """The costs of the board for this graph: those in costs.json when they are of this board and complete, else a profile."""
-    path = request.path("costs.json")
-    known = costs.load(path) if path.is_file() else None
-    table = profile(board, bench, meter, graph, known=known, say=say)
-    if table is not known:
-        costs.save(table, path)
-    return table
 
 
 def schedule(request: Request, problem: Problem, graph: Graph, target: str) -> tuple[Solution, Plan]:

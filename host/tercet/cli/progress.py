@@ -36,6 +36,11 @@ class Steps:
         if self._live:
             self._line(f"copying {path} {done * 100 // max(total, 1):3d} %")
 
+    def flashing(self, what: str, share: float) -> None:
+        """Firmware on its way to the board."""
+        if self._live:
+            self._line(f"flashing: {what} {share:4.0%}")
+
     def event(self, event: dict[str, Any]) -> None:
         """An event of the board's loop."""
         if event["event"] == "step":

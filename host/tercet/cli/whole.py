@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tercet import resources
-from tercet.board import flash
+from tercet import resources, targets
 from tercet.board.base import Board
 from tercet.board.bench import Bench
-from tercet.cli import pipeline
+from tercet.board.flash import base as flash
+from tercet.cli import costing, pipeline
 from tercet.cli.pipeline import Request
 from tercet.cli.progress import Steps
 from tercet.meter.base import open_meter
@@ -36,11 +36,11 @@ def everything(
 ) -> Outcome:
     """Runs every stage that is missing. `deadline` chooses milliseconds once the costs are known."""
     graph, weights, packed = pipeline.prepare(request)
-    flash.ensure(bench, resources.firmware(bench.target), say=bar.say)
+    flash.flash(bench, targets.load(bench.target), resources.firmware(bench.target), progress=bar.flashing)
     meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
     try:
         with Board(bench.serial) as board:
-            table = pipeline.cost_table(request, graph, board, bench, meter, bar.say)
+            table = costing.cost_table(request.path("costs.json"), graph, packed, board, bench, meter, bar.say)
             problem = pipeline.problem_of(request, graph, table)
             if deadline is not None:
                 problem = problem.with_budgets(problem.ram_bytes, round(deadline(problem) * 1e6), problem.card_bytes)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tercet import plan_format
 from tercet.autodiff.graph import PERSISTENT, Graph, Node, to_body
@@ -14,9 +13,7 @@ from tercet.errors import InputError
 from tercet.kernel_table import KERNELS
 from tercet.plan.arena import Interval, place
 from tercet.plan_format import ABSENT, ALIGNMENT, BLOCK_BYTES, Persistent, Plan, Record
-
-if TYPE_CHECKING:
-    from tercet.solve.schedule import Schedule
+from tercet.solve.schedule import Compute, Free, PageOut, Recompute, Schedule, Update
 
 
 def graph_id(graph: Graph) -> bytes:
@@ -92,7 +89,7 @@ class Lowering:
                 self.live[name] = self.new(name, self.graph.tensors[name].nbytes, event)
         where = before | {name: self.live[name] for name in node.outputs}
         kernel = KERNELS[node.op]
-        buffers = [where[node.operands[name]] if name in node.operands else None for name in kernel.tensors]
+        buffers: list[_Buffer | None] = [where[node.operands[name]] if name in node.operands else None for name in kernel.tensors]
         if node.workspace_bytes:
             buffers.append(self.new(f"{node.name} workspace", node.workspace_bytes, event, event + 1))
         repeated = node.name in self.done
@@ -152,15 +149,14 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
     for tensor in graph.persistent:
         state.live[tensor.name] = state.new(tensor.name, tensor.nbytes, 0)
     for event, action in enumerate(schedule.actions):
-        kind = type(action).__name__
-        if kind in ("Compute", "Recompute", "Update"):
+        if isinstance(action, Compute | Recompute | Update):
             state.node(nodes[action.node], event)
-        elif kind == "Free":
+        elif isinstance(action, Free):
             state.free(action.tensor, event)
         else:
-            state.transfer(action.tensor, event, kind == "PageOut")
-    for tensor in list(state.in_flight):
-        state.wait(tensor, len(schedule.actions))
+            state.transfer(action.tensor, event, isinstance(action, PageOut))
+    for name in list(state.in_flight):
+        state.wait(name, len(schedule.actions))
     for buffer in state.buffers:
         buffer.end = len(schedule.actions) + 1 if buffer.end is None else buffer.end
     return state
