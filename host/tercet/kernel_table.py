@@ -39,7 +39,13 @@ class Kernel:
     optional: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def on_device(self) -> bool:
+        """Whether the board has a kernel for it, or reads it from its data; the others run in the NumPy reference."""
+        return not self.name.startswith(_REFERENCE_ONLY)
 
+
+_REFERENCE_ONLY = ("attention_", "embedding_", "gelu_", "position_")
 _COUNT = ("count_low", "count_high")
 _EPSILON = ("epsilon_low", "epsilon_high")
 _ALPHA = ("alpha_low", "alpha_high")
