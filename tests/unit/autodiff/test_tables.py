@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tercet.autodiff import training_graph
 from tercet.autodiff.kernels import KERNELS as REFERENCE
 from tercet.autodiff.work import elements, flops, macs, workspace_bytes
