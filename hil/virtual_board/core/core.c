@@ -183,7 +183,7 @@ static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
         fault_raise(b, EXC_BUS, 1u << 8, pc);  // IBUSERR
     } else {
         b->bfar = b->bus_fault_address;
-        fault_raise(b, EXC_BUS, 1u << 15 | 1u << 9, instruction_before(b, pc));  // BFARVALID, PRECISERR
+        fault_raise(b, EXC_BUS, 1u << 15 | 1u << 9, pc);  // BFARVALID, PRECISERR
     }
 }
 

@@ -11,6 +11,7 @@ enum { DEMCR_VC_CORERESET = 1, DEMCR_VC_HARDERR = 1 << 10, DEMCR_TRCENA = 1 << 2
 void debug_halt(struct board *b, uint32_t dfsr_bits)
 {
     b->debug.halted = true;
+    b->sleeping = b->wait_for_event = false;  // a debug entry request ends WFI and WFE (ARMv7-M B1.5.19)
     b->debug.dfsr |= dfsr_bits;
     b->debug.step = false;
     if (b->stop == STOP_NONE)
