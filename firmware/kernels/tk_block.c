@@ -2,6 +2,8 @@
  * The register blocks in C99. */
 #include "tk_block.h"
 
+#if !TK_M4
+
 void tk_dot_rows(float *y, size_t ldy, const float *w, size_t ldw, const float *x, int rows, int k) {
     for (; rows >= 4; rows -= 4) {
         const float *w0 = w, *w1 = w + ldw, *w2 = w + 2 * ldw, *w3 = w + 3 * ldw;
@@ -61,68 +63,44 @@ void tk_rank1(float *w, size_t ldw, float alpha, const float *d, const float *x,
     }
 }
 
-#define ROW_SUMS(r) s##r##0 = s##r##0 + v##r * u0, s##r##1 = s##r##1 + v##r * u1, s##r##2 = s##r##2 + v##r * u2, \
+/* c += the outer product of v and u, all in registers */
+#define OUTER(r) \
+    s##r##0 = s##r##0 + v##r * u0, s##r##1 = s##r##1 + v##r * u1, s##r##2 = s##r##2 + v##r * u2, \
     s##r##3 = s##r##3 + v##r * u3
-#define LOAD_ROW(r) float s##r##0 = c[r * ldc], s##r##1 = c[r * ldc + 1], s##r##2 = c[r * ldc + 2], \
-    s##r##3 = c[r * ldc + 3]
-#define STORE_ROW(r) c[r * ldc] = s##r##0, c[r * ldc + 1] = s##r##1, c[r * ldc + 2] = s##r##2, c[r * ldc + 3] = s##r##3
-
-void tk_block_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int k) {
-    LOAD_ROW(0);
-    LOAD_ROW(1);
-    LOAD_ROW(2);
-    LOAD_ROW(3);
-    for (int p = 0; p < k; p++) {
-        float v0 = a[p], v1 = a[lda + p], v2 = a[2 * lda + p], v3 = a[3 * lda + p];
-        float u0 = b[p], u1 = b[ldb + p], u2 = b[2 * ldb + p], u3 = b[3 * ldb + p];
-        ROW_SUMS(0);
-        ROW_SUMS(1);
-        ROW_SUMS(2);
-        ROW_SUMS(3);
+#define LOAD(r) \
+    float s##r##0 = c[r * t->ldc], s##r##1 = c[r * t->ldc + 1], s##r##2 = c[r * t->ldc + 2], s##r##3 = c[r * t->ldc + 3]
+#define STORE(r) \
+    c[r * t->ldc] = s##r##0, c[r * t->ldc + 1] = s##r##1, c[r * t->ldc + 2] = s##r##2, c[r * t->ldc + 3] = s##r##3
+#define BLOCKS(name, V, U)                                                                    \
+    void name(const tk_blocks_t *t) {                                                         \
+        for (size_t i = 0; i < (size_t)t->blocks; i++) {                                      \
+            const float *a = t->a + i * t->a_step, *b = t->b + i * t->b_step;                 \
+            float *c = t->c + i * t->c_step;                                                  \
+            LOAD(0);                                                                          \
+            LOAD(1);                                                                          \
+            LOAD(2);                                                                          \
+            LOAD(3);                                                                          \
+            for (size_t p = 0; p < (size_t)t->depth; p++) {                                   \
+                float v0 = V(0), v1 = V(1), v2 = V(2), v3 = V(3);                             \
+                float u0 = U(0), u1 = U(1), u2 = U(2), u3 = U(3);                             \
+                OUTER(0);                                                                     \
+                OUTER(1);                                                                     \
+                OUTER(2);                                                                     \
+                OUTER(3);                                                                     \
+            }                                                                                 \
+            STORE(0);                                                                         \
+            STORE(1);                                                                         \
+            STORE(2);                                                                         \
+            STORE(3);                                                                         \
+        }                                                                                     \
     }
-    STORE_ROW(0);
-    STORE_ROW(1);
-    STORE_ROW(2);
-    STORE_ROW(3);
-}
+#define A_ROWS(r) a[r * t->lda + p]
+#define A_PANEL(r) a[4 * p + r]
+#define B_ROWS(j) b[j * t->ldb + p]
+#define B_COLUMNS(j) b[p * t->ldb + j]
 
-void tk_block_nn(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int k) {
-    LOAD_ROW(0);
-    LOAD_ROW(1);
-    LOAD_ROW(2);
-    LOAD_ROW(3);
-    for (int p = 0; p < k; p++) {
-        float v0 = a[p], v1 = a[lda + p], v2 = a[2 * lda + p], v3 = a[3 * lda + p];
-        float u0 = b[0], u1 = b[1], u2 = b[2], u3 = b[3];
-        ROW_SUMS(0);
-        ROW_SUMS(1);
-        ROW_SUMS(2);
-        ROW_SUMS(3);
-        b += ldb;
-    }
-    STORE_ROW(0);
-    STORE_ROW(1);
-    STORE_ROW(2);
-    STORE_ROW(3);
-}
+BLOCKS(tk_blocks_nt, A_ROWS, B_ROWS)
+BLOCKS(tk_blocks_nn, A_ROWS, B_COLUMNS)
+BLOCKS(tk_blocks_tn, A_PANEL, B_COLUMNS)
 
-void tk_block_tn(float *c, size_t ldc, const float *a, const float *b, size_t ldb, int k) {
-    LOAD_ROW(0);
-    LOAD_ROW(1);
-    LOAD_ROW(2);
-    LOAD_ROW(3);
-    for (int p = 0; p < k; p++) {
-        float v0 = a[0], v1 = a[1], v2 = a[2], v3 = a[3];
-        float u0 = b[0], u1 = b[1], u2 = b[2], u3 = b[3];
-        ROW_SUMS(0);
-        ROW_SUMS(1);
-        ROW_SUMS(2);
-        ROW_SUMS(3);
-        a += 4;
-        b += ldb;
-    }
-    STORE_ROW(0);
-    STORE_ROW(1);
-    STORE_ROW(2);
-    STORE_ROW(3);
-}
+#endif

@@ -5,15 +5,30 @@
 
 #include "tk.h"
 
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && (__ARM_FP & 4) && !defined(TK_PORTABLE)
+#define TK_M4 1
+#else
+#define TK_M4 0
+#endif
+
 /* y[r ldy] += row r of w . x, r < rows */
 void tk_dot_rows(float *y, size_t ldy, const float *w, size_t ldw, const float *x, int rows, int k);
 /* y[j] += sum over r of d[r] w[r, j], j < n */
 void tk_combine_rows(float *y, const float *d, const float *w, size_t ldw, int n, int rows);
 /* w[r, j] += (alpha d[r]) x[j] */
 void tk_rank1(float *w, size_t ldw, float alpha, const float *d, const float *x, int rows, int n);
-/* 4 x 4 blocks: c += a b', a b, and a' b with a as a panel [k, 4] */
-void tk_block_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int k);
-void tk_block_nn(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int k);
-void tk_block_tn(float *c, size_t ldc, const float *a, const float *b, size_t ldb, int k);
+
+/* A row or column of 4 x 4 blocks of C, each c += sum of `depth` outer products. */
+typedef struct {
+    float *c;
+    const float *a, *b;
+    size_t ldc, lda, ldb;          /* from one row to the next, in elements */
+    size_t c_step, a_step, b_step; /* from one block to the next */
+    int blocks, depth;
+} tk_blocks_t;
+
+void tk_blocks_nt(const tk_blocks_t *t); /* rows of a . rows of b */
+void tk_blocks_nn(const tk_blocks_t *t); /* rows of a, b [depth, 4 of ldb] */
+void tk_blocks_tn(const tk_blocks_t *t); /* a is a panel [depth, 4], b [depth, 4 of ldb] */
 
 #endif

@@ -16,7 +16,8 @@ static void partial_block(float *c, size_t ldc, const float *a, const float *b, 
     for (int i = 0; i < 16; i++) {
         tile[i] = i / 4 < rows && i % 4 < columns ? c[(size_t)(i / 4) * ldc + (size_t)(i % 4)] : 0.0f;
     }
-    tk_block_tn(tile, 4, a, b, 4, depth);
+    tk_blocks_t t = {tile, a, b, 4, 4, 4, 0, 0, 0, 1, depth};
+    tk_blocks_tn(&t);
     for (int r = 0; r < rows; r++) {
         for (int j = 0; j < columns; j++) {
             c[(size_t)r * ldc + (size_t)j] = tile[4 * r + j];
@@ -104,10 +105,12 @@ static void forward_group(const tk_conv_t *g, float *y, const float *x, const fl
         float *c = y + first;
         const float *a = w + done;
         gather_forward(panel, g, x, &p, &e, depth);
-        for (; p.count == 4 && o + 4 <= outputs; o += 4) {
-            tk_block_nn(c, (size_t)total, a, (size_t)k, panel, 4, depth);
-            c += 4 * total;
-            a += 4 * k;
+        if (p.count == 4) {
+            tk_blocks_t t = {c, a, panel, (size_t)total, (size_t)k, 4, 4 * (size_t)total, 4 * (size_t)k, 0, outputs / 4, depth};
+            tk_blocks_nn(&t);
+            o = outputs & ~3;
+            c += o * total;
+            a += o * k;
         }
         for (; o < outputs; o++) {
             float row[4] = {0.0f, 0.0f, 0.0f, 0.0f};
@@ -218,7 +221,8 @@ static void backward_channels(const tk_conv_t *g, float *dx, const float *dz, co
             pixels_t p = backward_pixels(g, first, total);
             gather_backward(b, g, dz, &p, begin, depth);
             if (channels == 4 && p.count == 4) {
-                tk_block_tn(dx + first, (size_t)total, a, b, 4, depth);
+                tk_blocks_t t = {dx + first, a, b, (size_t)total, 4, 4, 0, 0, 0, 1, depth};
+                tk_blocks_tn(&t);
             } else {
                 partial_block(dx + first, (size_t)total, a, b, channels, p.count, depth);
             }

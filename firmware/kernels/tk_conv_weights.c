@@ -27,7 +27,8 @@ static range_t inside(int extent, int in_extent, int stride, int pad, int elemen
 static void add_run(float *tile, const float *dz, size_t dz_plane, const float *x, size_t x_plane, int outputs,
                     int channels, int length) {
     if (outputs == 4 && channels == 4) {
-        tk_block_nt(tile, 4, dz, dz_plane, x, x_plane, length);
+        tk_blocks_t t = {tile, dz, x, 4, dz_plane, x_plane, 0, 0, 0, 1, length};
+        tk_blocks_nt(&t);
         return;
     }
     for (int c = 0; c < channels; c++) {

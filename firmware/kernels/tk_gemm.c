@@ -6,11 +6,9 @@
 void tk_gemm_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int m, int n, int k) {
     int i = 0;
     for (; i + 4 <= m; i += 4) {
-        int j = 0;
-        for (; j + 4 <= n; j += 4) {
-            tk_block_nt(c + j, ldc, a, lda, b + j * ldb, ldb, k);
-        }
-        for (; j < n; j++) {
+        tk_blocks_t t = {c, a, b, ldc, lda, ldb, 4, 0, 4 * ldb, n / 4, k};
+        tk_blocks_nt(&t);
+        for (int j = n & ~3; j < n; j++) {
             tk_dot_rows(c + j, ldc, a, lda, b + j * ldb, 4, k);
         }
         c += 4 * ldc;
@@ -26,10 +24,9 @@ void tk_gemm_nt(float *c, size_t ldc, const float *a, size_t lda, const float *b
 void tk_gemm_nn(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, int m, int n, int k) {
     int i = 0;
     for (; i + 4 <= m; i += 4) {
-        int j = 0;
-        for (; j + 4 <= n; j += 4) {
-            tk_block_nn(c + j, ldc, a, lda, b + j, ldb, k);
-        }
+        tk_blocks_t t = {c, a, b, ldc, lda, ldb, 4, 0, 4, n / 4, k};
+        tk_blocks_nn(&t);
+        int j = n & ~3;
         for (int r = 0; j < n && r < 4; r++) {
             tk_combine_rows(c + r * ldc + j, a + r * lda, b + j, ldb, n - j, k);
         }
@@ -57,11 +54,9 @@ static void tn_rows4(float *c, size_t ldc, float alpha, const float *a, size_t l
             }
         }
         const float *rows = b + (size_t)first * ldb;
-        int j = 0;
-        for (; j + 4 <= n; j += 4) {
-            tk_block_tn(c + j, ldc, panel, rows + j, ldb, depth);
-        }
-        for (; j < n; j++) {
+        tk_blocks_t t = {c, panel, rows, ldc, 4, ldb, 4, 0, 4, n / 4, depth};
+        tk_blocks_tn(&t);
+        for (int j = n & ~3; j < n; j++) {
             for (int r = 0; r < 4; r++) {
                 float sum = c[r * ldc + j];
                 for (int p = 0; p < depth; p++) {

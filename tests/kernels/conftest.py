@@ -14,8 +14,8 @@ from tercet.kernel_table import HYPER, KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS_DIR = ROOT / "firmware" / "kernels"
-FLAGS = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-DTK_WITH_CONV", "-DTK_WITH_EXTRA",
-         ]  # fmt: skip
+FLAGS = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno"]
+FLAGS += ["-DTK_WITH_CONV", "-DTK_WITH_EXTRA"]
 PORTABLE = sorted(p for p in KERNELS_DIR.glob("tk_*.c") if not p.stem.endswith("_m4") and "packed" not in p.stem)
 
 
@@ -41,7 +41,8 @@ class Library:
         assert all(a is None or a.flags.c_contiguous for a in arrays)
         pointers = (ctypes.c_void_p * len(arrays))(*(None if a is None else a.ctypes.data for a in arrays))
         settings = np.array([(hyper or {}).get(name, np.nan) for name in HYPER], np.float32)
-        status = self.c.tk_exec(row.opcode, pointers, (ctypes.c_int32 * len(dims))(*dims), settings.ctypes.data_as(ctypes.c_void_p))
+        integers = (ctypes.c_int32 * len(dims))(*dims)
+        status = self.c.tk_exec(row.opcode, pointers, integers, settings.ctypes.data_as(ctypes.c_void_p))
         assert status == 0, f"{op} is not in this build"
 
     def map(self, function: str, x: np.ndarray) -> np.ndarray:

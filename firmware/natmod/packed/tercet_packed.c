@@ -103,10 +103,24 @@ static mp_obj_t lookup(size_t n_args, const mp_obj_t *o) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(lookup_obj, 4, 4, lookup);
 
 enum { DENSE, DELTA, CSC, TABLE4, TABLE2 };
-enum { FORMAT, ROWS, INPUTS, BIAS_SHIFT, SHIFT, LOW, ROUNDED, SETTINGS };
+enum { FORMAT, ROWS, INPUTS, BIAS_SHIFT, SHIFT, LOW, ROUNDED, REPEATS, SETTINGS };
+
+static void multiply(int format, int32_t *acc, const uint8_t *weights, const void *more, const int16_t *x, int rows,
+                     int columns) {
+    if (format == DENSE) {
+        tk_packed_dense(acc, (const int8_t *)weights, x, rows, columns);
+    } else if (format == DELTA) {
+        tk_packed_delta(acc, more, weights, x, rows);
+    } else if (format == CSC) {
+        tk_packed_csc(acc, more, weights, x, columns);
+    } else {
+        tk_packed_table(acc, weights, more, x, rows, columns, format == TABLE4 ? 4 : 2);
+    }
+}
 
 /* layer(settings i32, acc i32, x i16, y i16 or None, bias i8 or None, weights, more or None)
- * settings: format, rows, columns, bias shift, shift, low, rounded (1: y is made). `more`: starts or table.
+ * settings: format, rows, columns, bias shift, shift, low, rounded (1: y is made), repeats (1; more to time it).
+ * `more`: starts or table.
  * The caller's starts and entries come from `entries`, so rows and columns in them are within the tensor. */
 static mp_obj_t layer(size_t n_args, const mp_obj_t *o) {
     const int32_t *s = buffer(o[0], 4 * SETTINGS, 4, MP_BUFFER_READ).buf;
@@ -114,26 +128,26 @@ static mp_obj_t layer(size_t n_args, const mp_obj_t *o) {
     int32_t *acc = buffer(o[1], 4 * (size_t)rows, 4, MP_BUFFER_WRITE).buf;
     const int16_t *x = buffer(o[2], 2 * (size_t)columns, 4, MP_BUFFER_READ).buf;
     const int8_t *bias = o[4] == mp_const_none ? NULL : buffer(o[4], rows, 1, MP_BUFFER_READ).buf;
-    tk_packed_bias(acc, bias, rows, s[BIAS_SHIFT]);
+    const uint8_t *weights;
+    const void *more = NULL;
     if (format == DENSE) {
-        tk_packed_dense(acc, buffer(o[5], (size_t)rows * columns, 1, MP_BUFFER_READ).buf, x, rows, columns);
+        weights = buffer(o[5], (size_t)rows * columns, 1, MP_BUFFER_READ).buf;
     } else if (format == DELTA || format == CSC) {
         int lines = format == CSC ? columns : rows;
-        const uint16_t *starts = buffer(o[6], 2 * ((size_t)lines + 1), 2, MP_BUFFER_READ).buf;
-        const uint8_t *from = buffer(o[5], 2 * (size_t)starts[lines], 1, MP_BUFFER_READ).buf;
-        if (format == CSC) {
-            tk_packed_csc(acc, starts, from, x, columns);
-        } else {
-            tk_packed_delta(acc, starts, from, x, rows);
-        }
+        more = buffer(o[6], 2 * ((size_t)lines + 1), 2, MP_BUFFER_READ).buf;
+        weights = buffer(o[5], 2 * (size_t)((const uint16_t *)more)[lines], 1, MP_BUFFER_READ).buf;
     } else {
-        int bits = format == TABLE4 ? 4 : 2;
-        size_t codes = (size_t)rows * (((size_t)columns * bits + 7) / 8);
-        tk_packed_table(acc, buffer(o[5], codes, 1, MP_BUFFER_READ).buf,
-                        buffer(o[6], 512 * (8 / (size_t)bits), 4, MP_BUFFER_READ).buf, x, rows, columns, bits);
+        size_t bits = format == TABLE4 ? 4 : 2;
+        weights = buffer(o[5], (size_t)rows * (((size_t)columns * bits + 7) / 8), 1, MP_BUFFER_READ).buf;
+        more = buffer(o[6], 512 * (8 / bits), 4, MP_BUFFER_READ).buf;
     }
-    if (s[ROUNDED]) {
-        tk_packed_requantise(buffer(o[3], 2 * (size_t)rows, 2, MP_BUFFER_WRITE).buf, acc, rows, s[SHIFT], s[LOW]);
+    int16_t *y = s[ROUNDED] ? buffer(o[3], 2 * (size_t)rows, 2, MP_BUFFER_WRITE).buf : NULL;
+    for (int i = 0; i < s[REPEATS]; i++) {
+        tk_packed_bias(acc, bias, rows, s[BIAS_SHIFT]);
+        multiply(format, acc, weights, more, x, rows, columns);
+        if (y) {
+            tk_packed_requantise(y, acc, rows, s[SHIFT], s[LOW]);
+        }
     }
     return mp_const_none;
 }

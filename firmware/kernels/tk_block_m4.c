@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The register blocks for the Cortex-M4F. Products are rounded before they are added (VMUL and VADD, a cycle each, where
+ * VFMA takes three), so the bits equal those of tk_block.c. No result is used by the very next instruction: it would
+ * wait a cycle. Loads stand together: after the first, each takes one cycle (Cortex-M4 TRM, chapters 3 and 7). */
+#include "tk_block.h"
+
+#if TK_M4
+
+#define ALL_S                                                                                                        \
+    "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16",     \
+        "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"
+
+/* s16 .. s31, the 4 x 4 sums, += the outer product of s0 .. s3 and s4 .. s7 */
+#define OUTER_ROW(a, t0, t1, t2, t3, c0, c1, c2, c3)                                                                 \
+    "vmul.f32 " t0 "," a ",s4\n vmul.f32 " t1 "," a ",s5\n vmul.f32 " t2 "," a ",s6\n vmul.f32 " t3 "," a ",s7\n"    \
+    "vadd.f32 " c0 "," c0 "," t0 "\n vadd.f32 " c1 "," c1 "," t1 "\n vadd.f32 " c2 "," c2 "," t2 "\n"                \
+    "vadd.f32 " c3 "," c3 "," t3 "\n"
+#define OUTER                                                                                                        \
+    OUTER_ROW("s0", "s8", "s9", "s10", "s11", "s16", "s17", "s18", "s19")                                            \
+    OUTER_ROW("s1", "s12", "s13", "s14", "s15", "s20", "s21", "s22", "s23")                                          \
+    OUTER_ROW("s2", "s8", "s9", "s10", "s11", "s24", "s25", "s26", "s27")                                            \
+    OUTER_ROW("s3", "s12", "s13", "s14", "s15", "s28", "s29", "s30", "s31")
+
+#define LOAD_A_ROWS(at)                                                                                              \
+    "vldr s0,[%[a0]," at "]\n vldr s1,[%[a1]," at "]\n vldr s2,[%[a2]," at "]\n vldr s3,[%[a3]," at "]\n"
+#define LOAD_B_ROWS(at)                                                                                              \
+    "vldr s4,[%[b0]," at "]\n vldr s5,[%[b1]," at "]\n vldr s6,[%[b2]," at "]\n vldr s7,[%[b3]," at "]\n"
+#define LOAD_B_COLUMNS "vldr s4,[%[b]]\n vldr s5,[%[b],#4]\n vldr s6,[%[b],#8]\n vldr s7,[%[b],#12]\n add %[b],%[ldb]\n"
+#define NEXT_A_ROWS(by) "adds %[a0]," by "\n adds %[a1]," by "\n adds %[a2]," by "\n adds %[a3]," by "\n"
+#define NEXT_B_ROWS(by) "adds %[b0]," by "\n adds %[b1]," by "\n adds %[b2]," by "\n adds %[b3]," by "\n"
+
+#define LOAD_C                                                                                                       \
+    "vldmia %[c],{s16-s19}\n add %[c],%[ldc]\n vldmia %[c],{s20-s23}\n add %[c],%[ldc]\n"                            \
+    "vldmia %[c],{s24-s27}\n add %[c],%[ldc]\n vldmia %[c],{s28-s31}\n"
+#define STORE_C /* from the last row back to the first */                                                            \
+    "vstmia %[c],{s28-s31}\n sub %[c],%[ldc]\n vstmia %[c],{s24-s27}\n sub %[c],%[ldc]\n"                            \
+    "vstmia %[c],{s20-s23}\n sub %[c],%[ldc]\n vstmia %[c],{s16-s19}\n"
+
+/* the loop over k: four steps at a time, then one at a time */
+#define LOOP(four, one)                                                                                              \
+    LOAD_C                                                                                                           \
+    "subs %[k],#4\n blt 2f\n"                                                                                        \
+    "1:\n" four "subs %[k],#4\n bge 1b\n"                                                                            \
+    "2: adds %[k],#4\n beq 4f\n"                                                                                     \
+    "3:\n" one "subs %[k],#1\n bne 3b\n"                                                                             \
+    "4:\n" STORE_C
+
+#define STEP_NT(at) LOAD_A_ROWS(at) LOAD_B_ROWS(at) OUTER
+
+void tk_blocks_nt(const tk_blocks_t *t) {
+    size_t ldc = 4 * t->ldc;
+    for (int i = 0; i < t->blocks; i++) {
+        float *c = t->c + (size_t)i * t->c_step;
+        const float *a0 = t->a + (size_t)i * t->a_step, *a1 = a0 + t->lda, *a2 = a1 + t->lda, *a3 = a2 + t->lda;
+        const float *b0 = t->b + (size_t)i * t->b_step, *b1 = b0 + t->ldb, *b2 = b1 + t->ldb, *b3 = b2 + t->ldb;
+        int k = t->depth;
+        __asm__ volatile(LOOP(STEP_NT("#0") STEP_NT("#4") STEP_NT("#8") STEP_NT("#12") NEXT_A_ROWS("#16") NEXT_B_ROWS("#16"),
+                              STEP_NT("#0") NEXT_A_ROWS("#4") NEXT_B_ROWS("#4"))
+                         : [c] "+r"(c), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3), [b0] "+r"(b0),
+                           [b1] "+r"(b1), [b2] "+r"(b2), [b3] "+r"(b3), [k] "+r"(k)
+                         : [ldc] "r"(ldc)
+                         : "cc", "memory", ALL_S);
+    }
+}
+
+#define STEP_NN(at) LOAD_A_ROWS(at) LOAD_B_COLUMNS OUTER
+
+void tk_blocks_nn(const tk_blocks_t *t) {
+    size_t ldc = 4 * t->ldc, ldb = 4 * t->ldb;
+    for (int i = 0; i < t->blocks; i++) {
+        float *c = t->c + (size_t)i * t->c_step;
+        const float *a0 = t->a + (size_t)i * t->a_step, *a1 = a0 + t->lda, *a2 = a1 + t->lda, *a3 = a2 + t->lda;
+        const float *b = t->b + (size_t)i * t->b_step;
+        int k = t->depth;
+        __asm__ volatile(LOOP(STEP_NN("#0") STEP_NN("#4") STEP_NN("#8") STEP_NN("#12") NEXT_A_ROWS("#16"),
+                              STEP_NN("#0") NEXT_A_ROWS("#4"))
+                         : [c] "+r"(c), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3), [b] "+r"(b),
+                           [k] "+r"(k)
+                         : [ldc] "r"(ldc), [ldb] "r"(ldb)
+                         : "cc", "memory", ALL_S);
+    }
+}
+
+#define STEP_TN(a0, a1, a2, a3)                                                                                      \
+    "vldr s0,[%[a]," a0 "]\n vldr s1,[%[a]," a1 "]\n vldr s2,[%[a]," a2 "]\n vldr s3,[%[a]," a3 "]\n"                \
+    LOAD_B_COLUMNS OUTER
+
+void tk_blocks_tn(const tk_blocks_t *t) {
+    size_t ldc = 4 * t->ldc, ldb = 4 * t->ldb;
+    for (int i = 0; i < t->blocks; i++) {
+        float *c = t->c + (size_t)i * t->c_step;
+        const float *a = t->a + (size_t)i * t->a_step, *b = t->b + (size_t)i * t->b_step;
+        int k = t->depth;
+        __asm__ volatile(LOOP(STEP_TN("#0", "#4", "#8", "#12") STEP_TN("#16", "#20", "#24", "#28")
+                                  STEP_TN("#32", "#36", "#40", "#44") STEP_TN("#48", "#52", "#56", "#60") "adds %[a],#64\n",
+                              STEP_TN("#0", "#4", "#8", "#12") "adds %[a],#16\n")
+                         : [c] "+r"(c), [a] "+r"(a), [b] "+r"(b), [k] "+r"(k)
+                         : [ldc] "r"(ldc), [ldb] "r"(ldb)
+                         : "cc", "memory", ALL_S);
+    }
+}
+
+#endif
