@@ -17,6 +17,7 @@ from tercet.errors import BoardError
 
 TAG = b"@tercet "
 _END = b"\x04"
+_RESTARTED = ("FAULT ", "MicroPython v")
 
 
 class ProgramError(BoardError):
@@ -100,7 +101,7 @@ class Board:
                 if line.startswith(TAG):
                     yield self._event(line[len(TAG) :])
                 else:
-                    self.output.append(line.decode(errors="replace"))
+                    self._keep(line.decode(errors="replace"))
             trace = transport.link.read_until(_END, silence_s)
             ended = True
         finally:
@@ -108,6 +109,12 @@ class Board:
                 self.interrupt()
         if trace[:-1]:
             raise self.program_error(trace[:-1].decode(errors="replace"))
+
+    def _keep(self, line: str) -> None:
+        """Keeps an untagged line; raises BoardError on the lines that a board prints when it starts anew."""
+        self.output.append(line)
+        if line.startswith(_RESTARTED):
+            raise BoardError(f"{self.port}: the board crashed and started anew: {line}", hint="; ".join(list(self.output)[-4:-1]))
 
     def _lines(self, link: Link, silence_s: float) -> Iterator[bytes]:
         """The lines up to the end of the program's output."""

@@ -199,10 +199,13 @@ def _end(board: RunningBoard) -> None:
 
 @contextlib.contextmanager
 def temporary(**options: Any) -> Iterator[RunningBoard]:
-    """A board for the duration of a command: it ends with it, also on Ctrl-C or an error."""
+    """A board for the duration of a command: it ends with it, also on Ctrl-C or an error.
+
+    With `state` its flash is kept there for the next time.
+    """
     name = options.pop("name", None) or f"{os.getpid()}-{time.monotonic_ns() % 10**9}"
     with tempfile.TemporaryDirectory(prefix="tercet-board-") as folder:
-        board = start(name, state=Path(folder), **options)
+        board = start(name, **{"state": Path(folder), **options})
         with _termination_as_exit():
             try:
                 yield board

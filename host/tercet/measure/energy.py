@@ -116,8 +116,8 @@ def _finite(values: np.ndarray, guard: int) -> np.ndarray:
 def settling_charge(capture: Capture, region: Region) -> tuple[int, float]:
     """(range switches, coulombs in doubt) of a region.
 
-    A meter's first samples after a switch are not settled. In doubt is by how much they differ from the sample that
-    follows them: a current that really stepped causes none, an artefact of switching counts in full.
+    A meter's first samples after a switch are not settled. What lies between the currents before and after is a step inside a
+    sample, or a lag, which rises and falls cancel; in doubt is what lies outside: spikes, which are added to the charge.
     """
     part = slice(region.first, region.last)
     ranges = capture.range_index[part].astype(np.int64)
@@ -127,7 +127,9 @@ def settling_charge(capture: Capture, region: Region) -> tuple[int, float]:
     for index, at in enumerate(switches):
         following = switches[index + 1] - 1 if index + 1 < len(switches) else len(current)
         end = min(at + SETTLING_SAMPLES, len(current) - 1, following)
-        doubt += float(np.abs(current[at:end] - current[end]).sum()) if end > at else 0.0
+        if end > at:
+            low, high = sorted((current[at - 1], current[end]))
+            doubt += float(np.maximum(current[at:end] - high, 0).sum() + np.maximum(low - current[at:end], 0).sum())
     return len(switches), doubt / capture.rate_hz
 
 

@@ -21,7 +21,7 @@ from tercet.profile.cases import EMPTY, Case, plan
 from tercet.targets import Target
 
 FOLDER = "/tercet"
-_READ_COPIES = 4
+_COPIES = 4
 # not every firmware looks for modules where tools put them
 LIBRARY_PATH = "import sys\nif '/lib' not in sys.path: sys.path.append('/lib')\n"
 _BASELINE_MS = 50
@@ -67,8 +67,8 @@ class Bench:
 
         Raises BoardError when the board fails, MeterError when the measurement is INVALID (its causes are in the message).
         """
-        # a read takes as long as the file system needs to find its samples: it takes several batches to know the mean
-        cases = [case for case in cases for _ in range(_READ_COPIES if case.features or case.batch > 1 else 1)]
+        # file systems and cards take their time by whim: it takes several batches and pages to know the mean
+        cases = [case for case in cases for _ in range(_COPIES if case.python and case.name != EMPTY else 1)]
         self._progress(f"timing {len(cases)} cases")
         once = self._times(cases, np.ones(len(cases), int), rounds=2, marked=False)
         single_us = np.maximum(once.min(axis=0), 1.0)
@@ -132,7 +132,7 @@ class Bench:
         times = np.zeros(count)
         told = 0
         code = f"{LIBRARY_PATH}from tercet_device import profile\nprofile.main('{FOLDER}/profile.json')"
-        for event in self.board.run(code, silence_s=300.0):
+        for event in self.board.run(code, silence_s=120.0):
             if event["event"] == "error":
                 raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")
             if event["event"] == "times":
