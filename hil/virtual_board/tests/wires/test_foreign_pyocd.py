@@ -151,14 +151,14 @@ def test_gdb_breaks_in_micropython_and_the_prompt_lives_on(start_board, gdbserve
     with serial.Serial(board.serial, 115200, timeout=30) as console:
         console.write(b"\r")
         assert console.read_until(b">>> ").endswith(b">>> ")
-        command = gdb_command(firmware_elf, gdbserver(board), "break mp_obj_list_sort", "continue", "backtrace",
-                              "delete", "detach")
-        debugger = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        said = ""
-        while "Continuing." not in said and (line := debugger.stdout.readline()):
-            said += line
-        console.write(b"a = [3, 1, 2]; a.sort(); print(a)\r")
-        said += debugger.communicate(timeout=CONNECT_S)[0]
+        command = gdb_command(firmware_elf, gdbserver(board), "break mp_obj_list_sort", "echo goes on\\n", "continue",
+                              "backtrace", "delete", "detach")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as debugger:
+            said = ""
+            while "goes on" not in said and (line := debugger.stdout.readline()):
+                said += line
+            console.write(b"a = [3, 1, 2]; a.sort(); print(a)\r")
+            said += debugger.communicate(timeout=CONNECT_S)[0]
         frames = re.findall(r"^#\d+\s+(?:0x\w+ in )?(\w+) \(", said, re.MULTILINE)
         assert frames[:1] == ["mp_obj_list_sort"] and {"mp_execute_bytecode", "main"} <= set(frames), said
         assert console.read_until(b"[1, 2, 3]").endswith(b"[1, 2, 3]")
