@@ -97,7 +97,7 @@ struct power {
     int64_t soc_na, card_na;
     unsigned __int128 soc_charge, card_charge;  // nA x cycles
     double bin_charge;
-    bool metered;
+    bool metered, chip_only;
     double *bins; uint8_t *logic; uint32_t bin_count, bin_capacity; uint64_t bins_lost;
     uint8_t pins;
     int64_t current_na[32];
@@ -151,7 +151,7 @@ struct board {
     uint8_t priority[64];
     uint8_t prigroup;
     uint32_t vtor, ccr, actlr, cfsr, hfsr, mmfar, bfar, cpacr, scr, fpccr, fpcar, fpdscr;
-    bool sleeping, event_register, wait_for_event, locked_up, system_off, protected;
+    bool sleeping, event_register, wait_for_event, locked_up, system_off, protected, unpowered;
     struct systick systick;
     bool bus_fault; uint32_t bus_fault_address; bool bus_fault_write;
     uint32_t fault_block;
@@ -172,7 +172,7 @@ struct board {
     uint32_t gpio_out[2], gpio_dir[2], gpio_in[2], gpio_cnf[2][32], gpio_latch[2], pin_watch[2];
     uint32_t gpio_driven[2], gpio_level[2], gpio_detect[2];
     struct { uint32_t at, old; } nor[64]; int nor_count;
-    uint64_t nvmc_busy_until;
+    uint16_t partial_erase_ms[FLASH_BYTES / FLASH_PAGE_BYTES];
     uint8_t spim_rx[4][65536]; uint32_t spim_bytes[4];
     uint32_t uicr[0x400], ficr[0x400];
     uint32_t watchdog_reload_mask;

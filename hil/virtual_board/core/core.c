@@ -277,7 +277,7 @@ static void fp_trap(struct board *b)
 
 static void sleep_on(struct board *b)
 {
-    bool held = b->debug.halted || b->locked_up || b->system_off;
+    bool held = b->debug.halted || b->locked_up || b->system_off || b->unpowered;
     if (!held && (exception_ready(b, true) || (b->wait_for_event && b->event_register))) {
         b->sleeping = false;
         if (b->wait_for_event)
@@ -302,7 +302,7 @@ EXPORT int tb_run(struct board *b, uint64_t until)
             board_reset(b, b->reset_reason);
         if (b->stop)
             break;
-        if (b->debug.halted || b->locked_up || b->system_off || b->sleeping) {
+        if (b->debug.halted || b->locked_up || b->system_off || b->unpowered || b->sleeping) {
             power_update(b);
             sleep_on(b);
             continue;

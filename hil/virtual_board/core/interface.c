@@ -69,7 +69,7 @@ EXPORT uint32_t tb_serial_queued(struct board *b)
     return b->serial_in_tail - b->serial_in_head;
 }
 
-// Samples of 10 us are kept from now on (or no longer).
+// Samples of 10 us are kept from now on: of chip and card (1), of the chip (2), or no longer (0).
 EXPORT void tb_meter(struct board *b, int on, uint32_t capacity)
 {
     struct power *w = &b->power;
@@ -83,6 +83,7 @@ EXPORT void tb_meter(struct board *b, int on, uint32_t capacity)
     w->bin_charge = 0;
     w->bin_at = b->cycle - b->cycle % BIN_CYCLES;
     w->metered = on != 0;
+    w->chip_only = on == 2;
 }
 
 EXPORT uint32_t tb_meter_take(struct board *b, double *current_ua, uint8_t *logic, uint32_t capacity)

@@ -6,9 +6,10 @@
 #include <string.h>
 
 enum { READY = 0x400, READYNEXT = 0x408, CONFIG = 0x504, ERASEPAGE = 0x508, ERASEALL = 0x50c, ERASEUICR = 0x514,
-       ERASEPAGEPARTIAL = 0x518, ICACHECNF = 0x540, IHIT = 0x548, IMISS = 0x54c };
+       ERASEPAGEPARTIAL = 0x518, ERASEPAGEPARTIALCFG = 0x51c, ICACHECNF = 0x540, IHIT = 0x548, IMISS = 0x54c };
 // Electrical specification of the NVMC: tWRITE 41 us, tERASEPAGE 85 ms, tERASEALL 169 ms.
-enum { WRITE_CYCLES = 41 * 64, ERASE_CYCLES = 85000 * 64, ERASE_ALL_CYCLES = 169000 * 64, UICR = 0x1000 };
+enum { WRITE_CYCLES = 41 * 64, ERASE_CYCLES = 85000 * 64, ERASE_ALL_CYCLES = 169000 * 64, UICR = 0x1000,
+       ERASE_MS = 85, CYCLES_PER_MS = 64000 };
 
 static uint32_t mode(struct board *b)
 {
@@ -89,6 +90,7 @@ EXPORT void tb_erase_page(struct board *b, uint32_t address)
 {
     uint32_t page = address & ~(FLASH_PAGE_BYTES - 1u);
     memset(b->flash + page, 0xff, FLASH_PAGE_BYTES);
+    b->partial_erase_ms[page / FLASH_PAGE_BYTES] = 0;
     b->erase_count++;
     flash_changed(b, page, page + FLASH_PAGE_BYTES);
 }
@@ -99,6 +101,16 @@ void nvmc_erase_all(struct board *b)
     memset(b->uicr, 0xff, sizeof b->uicr);
     b->erase_count += FLASH_BYTES / FLASH_PAGE_BYTES;
     flash_changed(b, 0, FLASH_BYTES);
+}
+
+// A page may be erased in slices; it is erased when they add up to the time of a whole erase.
+static void erase_partially(struct board *b, uint32_t address, uint32_t milliseconds)
+{
+    uint16_t *so_far = &b->partial_erase_ms[address / FLASH_PAGE_BYTES];
+    *so_far = (uint16_t)(*so_far + milliseconds);
+    if (*so_far >= ERASE_MS)
+        tb_erase_page(b, address);
+    busy(b, (uint64_t)milliseconds * CYCLES_PER_MS, DRAIN_NVMC_ERASE);
 }
 
 static void task(struct board *b, struct peripheral *p, int number)
@@ -126,6 +138,9 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
             tb_erase_page(b, value);
             busy(b, ERASE_CYCLES, DRAIN_NVMC_ERASE);
         }
+    } else if (offset == ERASEPAGEPARTIAL && mode(b) == 2) {
+        if (value < FLASH_BYTES)
+            erase_partially(b, value, p->reg[ERASEPAGEPARTIALCFG >> 2] & 0x7f);
     } else if (offset == ERASEALL && mode(b) == 2) {
         if (value & 1) {
             nvmc_erase_all(b);
@@ -137,14 +152,22 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
         busy(b, ERASE_CYCLES, DRAIN_NVMC_ERASE);
     } else if (offset == IHIT || offset == IMISS) {
         p->reg[offset >> 2] = 0;
-    } else if (offset != ERASEPAGE && offset != ERASEALL && offset != ERASEUICR) {
+    } else if (offset != ERASEPAGE && offset != ERASEALL && offset != ERASEUICR &&
+               offset != ERASEPAGEPARTIAL) {
         return false;
     }
     return true;
 }
 
-static const struct span plain[] = {{CONFIG, CONFIG}, {ICACHECNF, ICACHECNF}, {IHIT, IMISS}};
-const struct kind kind_nvmc = {KIND("NVMC", plain), .task = task, .read = load, .write = store};
+static void reset(struct board *b, struct peripheral *p)
+{
+    (void)b;
+    p->reg[ERASEPAGEPARTIALCFG >> 2] = 10;
+}
+
+static const struct span plain[] = {{CONFIG, CONFIG}, {ERASEPAGEPARTIALCFG, ERASEPAGEPARTIALCFG}, {ICACHECNF, ICACHECNF}, {IHIT, IMISS}};
+const struct kind kind_nvmc = {KIND("NVMC", plain), .task = task, .read = load, .write = store,
+                               .reset = reset};
 
 uint64_t ficr_read(uc_engine *uc, uint64_t offset, unsigned size, void *user)
 {

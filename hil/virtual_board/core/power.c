@@ -25,7 +25,7 @@ void power_advance(struct board *b, uint64_t cycle)
     w->soc_charge += (unsigned __int128)w->soc_na * span;
     w->card_charge += (unsigned __int128)w->card_na * span;
     if (w->metered) {
-        double current = (double)(w->soc_na + w->card_na);
+        double current = (double)(w->soc_na + (w->chip_only ? 0 : w->card_na));
         while (w->bin_at + BIN_CYCLES <= cycle) {
             uint64_t from = w->at > w->bin_at ? w->at : w->bin_at;
             w->bin_charge += current * (double)(w->bin_at + BIN_CYCLES - from);
@@ -87,6 +87,8 @@ void power_update(struct board *b)
         sum += na[clock->reg[0x41c >> 2] & 3 ? DRAIN_LFXO : DRAIN_LFRC];
     if (b->system_off)
         sum = na[DRAIN_SYSTEM_OFF];
+    if (b->unpowered)
+        sum = 0;
     if (sum != w->soc_na) {
         power_advance(b, now(b));
         w->soc_na = sum;

@@ -17,6 +17,7 @@ class CardSlot:
         self._chip, self._options = chip, options
         self._selected = False
         self._used = False
+        self._powered = True
         self.card: Card | None = None
         self.path: str | None = None
         chip.connect(self._transfer, self._pin, 1 << CS)
@@ -42,6 +43,14 @@ class CardSlot:
             self._chip.call("card_current", 0, 0, 0)
         self.card = None
 
+    def power(self, on: bool) -> None:
+        """The card's supply is switched with the chip's."""
+        self._powered = on
+        if self.card:
+            self.card.power_on(self._chip.view().cycle)
+            idle_na = self.card.profile.idle_na if on else 0
+            self._chip.call("card_current", idle_na, 0, idle_na)
+
     def _current(self, na: int, until: int) -> None:
         self._chip.call("card_current", na, until, self.card.profile.idle_na)
 
@@ -55,7 +64,7 @@ class CardSlot:
         del bus
         clock, mosi, miso = pins
         self._used = True
-        if not self.card or not self._selected or clock & 0x8000003F != SCK:
+        if not self.card or not self._powered or not self._selected or clock & 0x8000003F != SCK:
             return
         if mosi & 0x8000003F != MOSI:
             sent = b"\xff" * len(sent)

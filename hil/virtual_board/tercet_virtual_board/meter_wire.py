@@ -4,8 +4,10 @@
 from tercet_virtual_board.engine import Chip
 from tercet_virtual_board.meter import Ppk2
 from tercet_virtual_board.options import Options
+from tercet_virtual_board.supply import Supply
 from tercet_virtual_board.wires import Pty
 
+RAILS = {"board": 1, "soc": 2}  # what the meter feeds: chip and card, or the chip alone
 CAPACITY = 1 << 17  # 1.3 s of samples
 
 
@@ -15,12 +17,13 @@ class MeterWire:
     A client that does not read stops virtual time (`blocked`): no sample is ever lost here.
     """
 
-    def __init__(self, chip: Chip, options: Options):
+    def __init__(self, chip: Chip, options: Options, supply: Supply):
         self._chip = chip
         self._wire = Pty()
-        self.meter = Ppk2(seed=options.seed, noise=options.meter_noise)
+        self.meter = Ppk2(seed=options.seed, noise=options.meter_noise, on_power=supply.switch)
         self._unsent = bytearray()
-        self._connected = False
+        self._connected = self._metered = False
+        self._rail = RAILS[options.rail]
         self.path = self._wire.path
 
     def filenos(self) -> list[int]:
@@ -42,11 +45,17 @@ class MeterWire:
         if connected != self._connected:
             self._connected = connected
             (self.meter.port_opened if connected else self.meter.port_closed)()
-            self._chip.call("meter", int(connected), CAPACITY)
+        # Samples are the meter's clock: in source mode it needs them for a while after the port was closed.
+        wanted = connected or (self.meter.mode == "source" and self.meter.power_on)
+        if wanted != self._metered:
+            self._metered = wanted
+            self._chip.call("meter", self._rail if wanted else 0, CAPACITY)
+        if wanted:
+            # The samples of the past come before what is switched on now.
+            self._unsent += self.meter.push(*self._chip.meter_take(CAPACITY))
         if not connected:
+            self._unsent.clear()
             return
-        # The samples of the past come before what is switched on now.
-        self._unsent += self.meter.push(*self._chip.meter_take(CAPACITY))
         command = self._wire.read()
         if command:
             self._unsent += self.meter.feed_host_bytes(command)

@@ -22,6 +22,7 @@ from tercet_virtual_board.pace import Pace
 from tercet_virtual_board.probe.server import ProbeServer
 from tercet_virtual_board.serial_wire import SerialWire
 from tercet_virtual_board.state import State
+from tercet_virtual_board.supply import Supply
 
 SLICE_CYCLES = 128_000  # 2 ms: how late the outside may be noticed
 SAVE_S = 1.0
@@ -41,7 +42,8 @@ class BoardProcess:
                 self.chip.load(address, data)
         self.card_slot = CardSlot(self.chip, options)
         self.serial = SerialWire(self.chip, options)
-        self.meter = MeterWire(self.chip, options)
+        self.supply = Supply(self.chip, self.card_slot)
+        self.meter = MeterWire(self.chip, options, self.supply)
         self.probe = ProbeServer(DebugPort(self.chip), options.name)
         self.pace = Pace(options.pace == "realtime")
         self._stopping = False
