@@ -42,7 +42,7 @@ class _Layer:
             self.bias = bias.values()
         self.grid = grid if out is None else out
         shift = 0 if out is None else weights.fraction + grid - out
-        self.settings = array("i", [form, self.rows, self.columns, moved, shift, 0, out is not None])
+        self.settings = array("i", [form, self.rows, self.columns, moved, shift, 0, out is not None, 1])
         self.weights, self.more = self._load(data, weights, form)
 
     def _load(self, data, record, form):

@@ -17,7 +17,8 @@ NAMES = {number: name for name, number in FORMATS.items()}
 
 @dataclass(frozen=True)
 class Execution:
-    """`fractions` of feature maps by value name, the `divisor` of u8 inputs (255 for pixels), `formats` by layer name."""
+    """`fractions` of feature maps by value name, the `divisor` of u8 inputs (255 for pixels), `formats` by layer
+    name."""
 
     fractions: dict[str, int]
     divisor: int

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a compressed model ships and costs: one row a layer, and the picture of error against bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tercet.compress.network import macs, weight_layers
+from tercet.compress.packed import cycles, tensor
+from tercet.compress.packed.container import pack
+from tercet.compress.packed.execution import Execution
+from tercet.model.graph import Model
+from tercet.model.weights import Weights
+
+COLUMNS = ("name", "op", "weights", "density", "values", "bytes", "macs", "format", "cycles")
+
+
+def f32_bytes(model: Model) -> int:
+    """Bytes of all parameters as f32: what every ratio compares with."""
+    return 4 * sum(parameter.count for parameter in model.parameters.values())
+
+
+def layer_rows(model: Model, weights: Weights, execution: Execution | None = None) -> list[dict[str, Any]]:
+    """One row per dense and convolution layer, and one `rest` for everything else in the file.
+
+    `bytes` are those of the layer's tensors in the compressed file, tables and biases included; the rows add up to
+    the file.
+    `cycles` are modelled for the format of execution, whole numbers at zero wait states.
+    """
+    products = macs(model)
+    rows: list[dict[str, Any]] = []
+    for layer in weight_layers(model):
+        value = weights[layer.parameters["w"]]
+        places = products[layer.name] // value.size
+        found = cycles.costs(value, places)
+        wanted = execution.formats.get(layer.name, "") if execution else ""
+        cost = found[wanted] if wanted in found else cycles.fastest(value, places)
+        order = {"csc": tensor.COLUMNS, "delta": 0}.get(wanted)
+        size = len(tensor.encode(value, order).data)
+        size += sum(len(tensor.encode(weights[name]).data) for role, name in layer.parameters.items() if role != "w")
+        rows.append(
+            {
+                "name": layer.name,
+                "op": layer.op,
+                "weights": int(value.size),
+                "density": round(float(np.count_nonzero(value)) / value.size, 5),
+                "values": len(np.unique(value[value != 0])),
+                "bytes": size,
+                "macs": products[layer.name],
+                "format": cost.format,
+                "cycles": round(cost.cycles),
+            }
+        )
+    rest = len(pack(model, weights, execution)) - sum(row["bytes"] for row in rows)
+    rows.append(
+        {"name": "rest", "op": "", "weights": 0, "density": 1.0, "values": 0, "bytes": rest, "macs": 0, "format": "", "cycles": 0}
+    )
+    return rows
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as aligned text."""
+    cells = [list(COLUMNS), *[[str(row[column]) for column in COLUMNS] for row in rows]]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def pareto(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points that no other beats in both `bytes_on_disk` and `error`, smallest first."""
+    best: list[dict[str, Any]] = []
+    for point in sorted(points, key=lambda point: (point["bytes_on_disk"], point["error"])):
+        if not best or point["error"] < best[-1]["error"]:
+            best.append(point)
+    return best
+
+
+def pareto_svg(points: Sequence[dict[str, Any]], title: str = "") -> bytes:
+    """A picture of error (percent) against bytes on disk (logarithmic): `{"name", "bytes_on_disk", "error"}` a
+    point."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    front = pareto(points)
+    axes.step([p["bytes_on_disk"] for p in front], [p["error"] for p in front], where="post", color="#4477aa")
+    for point in points:
+        axes.plot(point["bytes_on_disk"], point["error"], "o", color="#4477aa" if point in front else "#999999")
+        axes.annotate(point["name"], (point["bytes_on_disk"], point["error"]), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set_xscale("log")
+    axes.set(xlabel="bytes on disk", ylabel="test error in %", title=title)
+    axes.grid(alpha=0.3)
+    stream = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
+    return stream.getvalue()
