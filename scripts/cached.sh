@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs COMMAND, which makes OUTPUT, unless its inputs are what they were when it last succeeded.
 #   scripts/cached.sh OUTPUT INPUT... -- COMMAND...
-# Beside OUTPUT stands .OUTPUT.stamp with the SHA-256 of the inputs' names and contents, of the command line and of the
+# build/.stamps keeps, for each OUTPUT, the SHA-256 of the inputs' names and contents, of the command line and of the
 # compilers' versions. An INPUT is a file or a directory. V=1 shows the command's output; otherwise a failure does.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 output=$1
-stamp=$(dirname "$output")/.$(basename "$output").stamp
 name=${output#"$BUILD"/}
+stamp=$BUILD/.stamps/$(printf '%s' "$name" | tr / -)
 shift
 inputs=$(mktemp)
 trap 'rm -f "$inputs"' EXIT
@@ -19,7 +19,8 @@ while [ "$1" != -- ]; do
 done
 shift
 
-lock "$(printf '%s' "$output" | sha256sum | cut -c1-16)"
+mkdir -p "$BUILD/.stamps"
+lock "$(basename "$stamp")"
 key=$({
     printf '%s\n' "$@"
     ${CC:-cc} --version 2>/dev/null | head -n1
