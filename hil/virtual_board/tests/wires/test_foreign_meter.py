@@ -7,21 +7,32 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
+import ppk2_stream
 import pytest
+import serial
 
 pytest.importorskip("ppk2_api", reason="ppk2-api is not installed: pip install ppk2-api")
 
 CLIENT = pathlib.Path(__file__).parent / "clients" / "read_ppk2_api.py"
 
 
-def test_ppk2_api_reads_every_sample_and_every_marker_edge(start_board, pulses_hex):
-    board = start_board("--image", pulses_hex, "--pace", "realtime")
-    done = subprocess.run([sys.executable, CLIENT, board.meter, "2"], capture_output=True, text=True, timeout=120,
+def read_with_ppk2_api(port: str, seconds: float) -> dict:
+    """What the client script saw."""
+    done = subprocess.run([sys.executable, CLIENT, port, str(seconds)], capture_output=True, text=True, timeout=120,
                           check=False)
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_ppk2_api_reads_every_sample_and_every_marker_edge(start_board, pulses_hex):
+    board = start_board("--image", pulses_hex, "--pace", "realtime")
+    for _ in range(4):  # a host that is busy with other things may starve one attempt
+        seen = read_with_ppk2_api(board.meter, 2)
+        if (rate := seen["samples"] / seen["seconds"]) >= 95_000:
+            break
+    assert rate >= 95_000, "the board keeps up with the wall clock"
     assert seen["lost"] == 0
-    assert seen["samples"] / seen["seconds"] >= 95_000, "the board keeps up with the wall clock"
     assert 100 < seen["mean_ua"] < 5_000, "a core that mostly sleeps"
     edges = seen["edges"]["0"]
     gaps = [b - a for a, b in itertools.pairwise(edges)]
@@ -29,3 +40,37 @@ def test_ppk2_api_reads_every_sample_and_every_marker_edge(start_board, pulses_h
     assert all(gap in (99, 100, 101) for gap in gaps[::2]) or all(gap in (99, 100, 101) for gap in gaps[1::2])
     assert {a + b for a, b in itertools.pairwise(gaps)} <= {399, 400, 401, 402}
     assert len(seen["edges"]["1"]) == pytest.approx(len(edges) / 2, abs=4), "D1 changes in every other round"
+
+
+class Reader:
+    """A client of our own on the meter's terminal, written against the protocol's description."""
+
+    def __init__(self, port: str) -> None:
+        self.line = serial.Serial(port, 9600, timeout=10)
+        self.constants = ppk2_stream.parse_metadata(self.ask(b"\x19"))
+
+    def ask(self, command: bytes) -> bytes:
+        for byte in command:
+            self.line.write(bytes([byte]))
+        return self.line.read_until(b"END\n")
+
+    def samples(self, count: int) -> dict[str, np.ndarray]:
+        self.line.write(b"\x06")
+        stream = self.line.read(4 * count)
+        self.line.write(b"\x07")
+        return ppk2_stream.decode(stream, self.constants, 3.0)
+
+
+def test_running_free_every_sample_is_a_virtual_ten_microseconds(start_board, pulses_hex):
+    board = start_board("--image", pulses_hex, "--pace", "max")
+    reader = Reader(board.meter)
+    seen = reader.samples(100_000)
+    reader.line.close()
+    assert len(seen["current_ua"]) == 100_000 and ppk2_stream.lost_samples(seen["counter"]) == 0
+    rises = np.flatnonzero(np.diff(seen["logic"].astype(int) & 1) == 1)
+    assert len(rises) == pytest.approx(250, abs=1)
+    assert set(np.diff(rises)) <= {400, 401}
+    # D1..D7 carry the number of the round, which goes up by one each time.
+    rounds = seen["logic"][rises[:-1] + 150] >> 1
+    assert set(np.diff(rounds.astype(int)) % 128) == {1}
+    assert seen["current_ua"][seen["logic"] > 0].mean() == pytest.approx(seen["current_ua"].mean(), rel=0.1)
