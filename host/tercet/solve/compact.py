@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from tercet.solve.rows import Rows
-from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
 from tercet.solve.stages import Stages, Value
 
 ONE = -1  # the constant 1 where a column could stand
 NONE = -2  # the constant 0
+Key = tuple  # ("run", k, i), ("out", v), ("pin", k, v, i) or ("held", k, v, i)
 
 
 @dataclass
@@ -31,15 +31,28 @@ class Compact:
     pin: dict[tuple[int, int, int], int] = field(default_factory=dict)
     held: dict[tuple[int, int, int], int] = field(default_factory=dict)
     peak: int = NONE
+    last: list[int] = field(default_factory=list)  # value -> last stage in which it can be of use
+    banned: Container[Key] = ()
+    limit: int = 1 << 62
+
+    def columns(self) -> dict[Key, int]:
+        """Every column that a solution decides, under a key that outlives a rebuilding of the rows."""
+        keys: dict[Key, int] = {("out", position): column for position, column in self.out.items()}
+        for kind, columns in (("run", self.run), ("pin", self.pin), ("held", self.held)):
+            keys |= {(kind, *key): column for key, column in columns.items() if column >= 0}
+        return keys
 
 
-def build(stages: Stages, objective: str = "energy", *, paging: bool = True) -> Compact:
+def build(
+    stages: Stages, objective: str = "energy", *, paging: bool = True, banned: Container[Key] = (), limit: int = 1 << 62
+) -> Compact:  # fmt: skip
     """The rows of a problem that minimise `energy` (pJ, static power included), `time` (ns) or `ram` (bytes).
 
-    Serial transfers: the CPU waits for each. Budgets that the problem states become rows.
+    Serial transfers: the CPU waits for each. Budgets that the problem states become rows. What is `banned`, or costs
+    more than `limit` by itself, gets no column.
     """
-    compact = Compact(stages, Rows(), objective)
     problem = stages.problem
+    compact = Compact(stages, Rows(), objective, banned=banned, limit=limit)
     if objective == "ram":
         total = sum(v.nbytes for v in stages.values) + max((op.workspace_bytes for op in problem.ops), default=0)
         total += max((v.item.bounce_bytes for v in stages.values), default=0)
@@ -48,7 +61,8 @@ def build(stages: Stages, objective: str = "energy", *, paging: bool = True) -> 
     memory = _Memory(compact)
     for k in range(len(problem.ops)):
         for node in stages.events[k]:
-            _event(compact, memory, k, node)
+            if (k, node) in compact.run:
+                _event(compact, memory, k, node)
         memory.cross_border(k)
     _end(compact, memory)
     _deadline(compact)
@@ -58,17 +72,32 @@ def build(stages: Stages, objective: str = "energy", *, paging: bool = True) -> 
 def _decisions(compact: Compact, paging: bool) -> None:
     """The columns that cost something."""
     stages, rows = compact.stages, compact.rows
+    ops, count = stages.problem.ops, len(stages.events)
+    compact.last = [count if value.final else value.producer for value in stages.values]
+    possible: dict[int, list[int]] = {}
     for k, nodes in enumerate(stages.events):
-        for node in nodes[:-1]:
-            op = stages.problem.ops[node]
-            compact.run[k, node] = rows.column(f"run {k} {op.name}", cost=_cost(compact, op.again_pj, op.again_ns))
         compact.run[k, k] = ONE
+        for node in nodes[:-1]:
+            possible.setdefault(node, []).append(k)
+    # backwards, so that the readers of what a node writes are settled before it
+    for node in range(count - 1, -1, -1):
+        op = ops[node]
+        cost = _cost(compact, op.again_pj, op.again_ns)
+        useful = max((compact.last[position] for position in stages.writes[node]), default=-1)
+        last = node
+        for k in possible.get(node, []) if cost <= compact.limit else ():
+            if k <= useful and ("run", k, node) not in compact.banned:
+                compact.run[k, node] = rows.column(f"run {k} {op.name}", cost=cost)
+                last = k
+        for position in stages.reads[node]:
+            compact.last[position] = max(compact.last[position], last)
     for value in stages.values:
-        if paging and value.item.pageable and value.last_stage > value.producer:
+        if paging and value.item.pageable and compact.last[value.position] > value.producer:
             item = value.item
-            compact.out[value.position] = rows.column(
-                f"out {item.name}", cost=_cost(compact, item.out_pj, item.out_ns + item.out_cpu_ns)
-            )
+            cost = _cost(compact, item.out_pj, item.out_ns + item.out_cpu_ns)
+            back = _cost(compact, item.in_pj, item.in_ns + item.in_cpu_ns)
+            if cost + back <= compact.limit and ("out", value.position) not in compact.banned:
+                compact.out[value.position] = rows.column(f"out {item.name}", cost=cost)
 
 
 def _cost(compact: Compact, energy_pj: int, time_ns: int) -> int:
@@ -78,28 +107,50 @@ def _cost(compact: Compact, energy_pj: int, time_ns: int) -> int:
 
 
 class _Memory:
-    """Which columns say, at the point reached so far, that a value is in RAM."""
+    """Which columns say, at the point reached so far, that a value is in RAM, and which say how full RAM is.
+
+    Every row on the extent lists all that is in RAM: a chain of partial sums would be sparser, but hides the knapsacks
+    from which solvers derive their cuts (ten times slower on the published instances).
+    """
 
     def __init__(self, compact: Compact) -> None:
         self.compact = compact
         self.now: dict[int, int] = {}
+        self.load: list[tuple[int, int]] = []
+        self.load_constant = 0
         for value in compact.stages.values:
             if value.producer < 0:
-                self.begin(value, ONE)
+                self.begin(value)
 
-    def begin(self, value: Value, column: int) -> None:
-        """`value` is in RAM now (ONE), or may be after having been paged out."""
-        compact = self.compact
-        if column == ONE and value.position in compact.out:
+    def begin(self, value: Value) -> None:
+        """`value` is in RAM when the step begins; a pageable one may leave at once."""
+        compact, column = self.compact, ONE
+        if value.position in compact.out:
             column = compact.rows.column(f"held 0 {value.tensor}")
             compact.held[0, value.position, -1] = column
-        self.now[value.position] = column
+        self.set(value.position, column)
+
+    def set(self, position: int, column: int) -> None:
+        """From now on `column` says whether the value is in RAM."""
+        size = self.compact.stages.values[position].nbytes
+        old, old_constant = _terms(self.now.get(position, NONE), -size)
+        new, new_constant = _terms(column, size)
+        self.load += old + new
+        self.load_constant += old_constant + new_constant
+        self.now[position] = column
+
+    def fold(self) -> None:
+        """Adds up what has gathered."""
+        total: dict[int, int] = {}
+        for column, factor in self.load:
+            total[column] = total.get(column, 0) + factor
+        self.load = [(column, factor) for column, factor in total.items() if factor]
 
     def cross_border(self, k: int) -> None:
         """Stage k is over: what cannot be of use any more is gone."""
         for position in list(self.now):
-            value = self.compact.stages.values[position]
-            if value.last_stage <= k:
+            if self.compact.last[position] <= k:
+                self.set(position, NONE)
                 del self.now[position]
             else:
                 self.compact.held[k + 1, position, -1] = self.now[position]
@@ -115,27 +166,35 @@ def _terms(column: int, factor: int = 1) -> tuple[list[tuple[int, int]], int]:
 def _event(compact: Compact, memory: _Memory, k: int, node: int) -> None:
     """The rows of event (k, node)."""
     stages, rows = compact.stages, compact.rows
-    run = compact.run[k, node]
-    run_terms, run_constant = _terms(run)
+    run_terms, run_constant = _terms(compact.run[k, node])
     before: dict[int, tuple[list[tuple[int, int]], int]] = {}
+    arrived: list[tuple[int, int]] = []
     for position in stages.reads[node]:
         value = stages.values[position]
         terms, constant = _terms(memory.now.get(position, NONE))
-        if position in compact.out and k > value.producer and _fresh(value, k, node):
-            pin = rows.column(
-                f"pin {k} {value.tensor} {node}",
-                cost=_cost(compact, value.item.in_pj, value.item.in_ns + value.item.in_cpu_ns),
-            )
-            compact.pin[k, position, node] = pin
-            rows.row([(pin, 1), (compact.out[position], -1)], high=0)
+        wanted = position in compact.out and ("pin", k, position, node) not in compact.banned
+        if wanted and k > value.producer and _fresh(value, k, node):
+            pin = _page_in(compact, value, k, node)
             rows.row([(pin, 1), *_negative(run_terms)], high=run_constant)
             rows.row([*terms, (pin, 1)], high=1 - constant)
             terms = [*terms, (pin, 1)]
+            arrived.append((pin, value.nbytes))
         # an execution needs what it reads
         rows.row([*run_terms, *_negative(terms)], high=constant - run_constant)
         before[position] = (terms, constant)
-    _bound(compact, memory, k, node, before)
-    _after(compact, memory, k, node, before)
+    _bound(compact, memory, (k, node), arrived)
+    _after(compact, memory, (k, node), before)
+    memory.fold()
+
+
+def _page_in(compact: Compact, value: Value, k: int, node: int) -> int:
+    """The column that pages `value` in right before event (k, node)."""
+    item = value.item
+    cost = _cost(compact, item.in_pj, item.in_ns + item.in_cpu_ns)
+    pin = compact.rows.column(f"pin {k} {value.tensor} {node}", cost=cost)
+    compact.pin[k, value.position, node] = pin
+    compact.rows.row([(pin, 1), (compact.out[value.position], -1)], high=0)
+    return pin
 
 
 def _negative(terms: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -147,32 +206,22 @@ def _fresh(value: Value, k: int, node: int) -> bool:
     return value.written_by is None or k < value.written_by or (k == value.written_by and node <= k)
 
 
-def _bound(compact: Compact, memory: _Memory, k: int, node: int, before: dict) -> None:
-    """The extent at event (k, node) stays within the budget."""
-    stages, problem = compact.stages, compact.stages.problem
-    budget = problem.ram_bytes
-    if budget is None and compact.peak == NONE:
-        return
-    terms: list[tuple[int, int]] = []
-    constant = 0
-    paged: list[tuple[int, int]] = []
-    for position in {**memory.now, **before}:
-        size = stages.values[position].nbytes
-        own, fixed = before.get(position) or _terms(memory.now[position])
-        terms += [(column, factor * size) for column, factor in own]
-        constant += fixed * size
-        if (k, position, node) in compact.pin:
-            paged.append((position, compact.pin[k, position, node]))
+def _bound(compact: Compact, memory: _Memory, event: tuple[int, int], arrived: list[tuple[int, int]]) -> None:
+    """The extent at an event stays within the budget."""
+    stages = compact.stages
+    k, node = event
+    terms, constant = [*memory.load, *arrived], memory.load_constant
     fresh = sum(
         stages.values[p].nbytes
         for p in stages.writes[node]
         if p not in stages.taken[node] and memory.now.get(p, NONE) != ONE
     )
-    run_terms, run_constant = _terms(compact.run[k, node], fresh + problem.ops[node].workspace_bytes)
+    run_terms, run_constant = _terms(compact.run[event], fresh + stages.problem.ops[node].workspace_bytes)
     _limit(compact, [*terms, *run_terms], constant + run_constant)
-    for position, pin in paged:
-        if bounce := stages.values[position].item.bounce_bytes:
-            _limit(compact, [*terms, (pin, bounce)], constant)
+    for position in stages.reads[node]:
+        bounce = stages.values[position].item.bounce_bytes
+        if bounce and (k, position, node) in compact.pin:
+            _limit(compact, [*terms, (compact.pin[k, position, node], bounce)], constant)
     for position in stages.writes[node] if k == node else ():
         bounce = stages.values[position].item.bounce_bytes
         if position in compact.out and bounce:
@@ -187,23 +236,24 @@ def _limit(compact: Compact, terms: list[tuple[int, int]], constant: int) -> Non
         compact.rows.row(terms, high=budget - constant)
 
 
-def _after(compact: Compact, memory: _Memory, k: int, node: int, before: dict) -> None:
-    """What is in RAM after event (k, node)."""
+def _after(compact: Compact, memory: _Memory, event: tuple[int, int], before: dict) -> None:
+    """What is in RAM after an event."""
     stages = compact.stages
-    run_terms, run_constant = _terms(compact.run[k, node])
+    k, node = event
+    run_terms, run_constant = _terms(compact.run[event])
     for position, (terms, constant) in before.items():
         value = stages.values[position]
-        if node in value.takers:
-            if compact.run[k, node] == ONE:
-                memory.now[position] = NONE
-                continue
-            terms, constant = [*terms, *_negative(run_terms)], constant - run_constant
-        elif value.final and memory.now.get(position) == ONE:
-            continue
-        _hold(compact, memory, (k, position, node), terms, constant)
+        if node not in value.takers:
+            if not value.final or memory.now.get(position) != ONE:
+                _hold(compact, memory, (k, position, node), terms, constant)
+        elif compact.run[event] == ONE:
+            memory.set(position, NONE)
+        else:
+            left = [*terms, *_negative(run_terms)]
+            _hold(compact, memory, (k, position, node), left, constant - run_constant)
     for position in stages.writes[node]:
         if memory.now.get(position) == ONE or (k == node and _stays(compact, stages.values[position])):
-            memory.now[position] = ONE
+            memory.set(position, ONE)
             continue
         old_terms, old_constant = _terms(memory.now.get(position, NONE))
         # one buffer a tensor; a node of several outputs may run again for the sake of one of them
@@ -213,14 +263,11 @@ def _after(compact: Compact, memory: _Memory, k: int, node: int, before: dict) -
 
 
 def _hold(compact: Compact, memory: _Memory, key: tuple[int, int, int], terms: list, constant: int) -> None:
-    """A new column: the value may stay in RAM if it was there; a final value must stay or be on the card."""
-    value = compact.stages.values[key[1]]
-    if key[0] == len(compact.stages.events) - 1 and key[2] == key[0] and not value.final:
-        return
-    column = compact.rows.column(f"held {key[0]} {value.tensor} {key[2]}")
+    """A new column: the value may stay in RAM if it was there."""
+    column = compact.rows.column(f"held {key[0]} {compact.stages.values[key[1]].tensor} {key[2]}")
     compact.rows.row([(column, 1), *_negative(terms)], high=constant)
     compact.held[key] = column
-    memory.now[key[1]] = column
+    memory.set(key[1], column)
 
 
 def _stays(compact: Compact, value: Value) -> bool:
@@ -243,10 +290,7 @@ def _end(compact: Compact, memory: _Memory) -> None:
             continue
         terms, fixed = _terms(memory.now[value.position])
         if value.position in compact.out:
-            item = value.item
-            pin = rows.column(f"pin end {item.name}", cost=_cost(compact, item.in_pj, item.in_ns + item.in_cpu_ns))
-            compact.pin[end, value.position, end] = pin
-            rows.row([(pin, 1), (compact.out[value.position], -1)], high=0)
+            pin = _page_in(compact, value, end, end)
             terms = [*terms, (pin, 1)]
         rows.row(terms, high=1 - fixed, low=1 - fixed)
         constant += value.nbytes
@@ -274,58 +318,3 @@ def _deadline(compact: Compact) -> None:
     compact.rows.row(terms, high=problem.deadline_ns - problem.first_ns)
 
 
-def decode(compact: Compact, solution: Sequence[int], strategy: str) -> Schedule:
-    """The actions that a solution of the rows states."""
-    stages = compact.stages
-    problem = stages.problem
-
-    def on(column: int | None) -> bool:
-        return column == ONE or (column is not None and column >= 0 and round(solution[column]) == 1)
-
-    actions: list[Action] = []
-    live: dict[str, int] = {}
-    for value in stages.values:
-        if value.producer < 0:
-            live[value.tensor] = value.position
-            if on(compact.out.get(value.position)):
-                actions.append(PageOut(value.tensor))
-    for value in stages.values:
-        if value.producer < 0 and not on(compact.held.get((0, value.position, -1), ONE)):
-            actions.append(Free(value.tensor))
-            del live[value.tensor]
-    for k, nodes in enumerate(stages.events):
-        for node in nodes:
-            if not on(compact.run[k, node]):
-                _frees(compact, on, actions, live, k, node)
-                continue
-            for position in stages.reads[node]:
-                if on(compact.pin.get((k, position, node))):
-                    tensor = stages.values[position].tensor
-                    actions.append(PageIn(tensor))
-                    live[tensor] = position
-            op = problem.ops[node]
-            actions.append(Recompute(op.name) if k != node else Update(op.name) if op.mutates else Compute(op.name))
-            for new, old in stages.taken[node].items():
-                live.pop(stages.values[old].tensor, None)
-                live[stages.values[new].tensor] = new
-            for position in stages.writes[node]:
-                live[stages.values[position].tensor] = position
-                if k == node and on(compact.out.get(position)):
-                    actions.append(PageOut(stages.values[position].tensor))
-            _frees(compact, on, actions, live, k, node)
-    end = len(stages.events)
-    back = [value.tensor for value in stages.values if on(compact.pin.get((end, value.position, end)))]
-    return Schedule((*actions, *map(PageIn, back)), strategy, inputs=dict(problem.inputs))
-
-
-def _frees(compact: Compact, on, actions: list[Action], live: dict[str, int], k: int, node: int) -> None:
-    """Frees what the solution no longer holds after event (k, node)."""
-    stages = compact.stages
-    touched = {*stages.reads[node], *stages.writes[node]}
-    for tensor, position in list(live.items()):
-        value = stages.values[position]
-        gone = position in touched and (k, position, node) in compact.held and not on(compact.held[k, position, node])
-        over = node == k and not value.final and value.last_stage <= k
-        if gone or over:
-            actions.append(Free(tensor))
-            del live[tensor]

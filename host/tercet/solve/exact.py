@@ -1,40 +1,198 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exact strategy: compact rows, proved by CP-SAT."""
+"""The exact strategy: local search, a safe LP bound, fixing, branch and bound; CP-SAT where the rows are few."""
 
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass, field
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import compact, cpsat
+from tercet.solve import compact, cpsat, mip, policy
+from tercet.solve.decode import decode
 from tercet.solve.problem import Problem
+from tercet.solve.replay import check
 from tercet.solve.schedule import Schedule
 from tercet.solve.solution import Solution, judged
-from tercet.solve.stages import stages
+from tercet.solve.stages import Stages, stages
 from tercet.solve.tidy import tidy
 
-RESTRICTIONS = ("a node runs at most once a stage",)
+ONCE = "a node runs at most once between two first executions"
+LATE = "nothing runs again before the loss"
+SMALL_COLUMNS = 1500
+
+
+@dataclass
+class _Race:
+    """What is known so far: the best schedule and the best bound, both without the constant part."""
+
+    problem: Problem
+    view: Stages
+    deadline: float
+    workers: int
+    stop: threading.Event | None
+    restrictions: tuple[str, ...]
+    started: float
+    best: Schedule | None = None
+    best_pj: int = 1 << 62
+    bound_pj: float = 0.0
+    first_s: float | None = None
+    proved: bool = False
+    banned: set = field(default_factory=set)
+    forced: set = field(default_factory=set)
+    options: dict = field(default_factory=dict)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the time limit."""
+        return self.deadline - time.perf_counter()
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: proved, out of time, or asked to."""
+        return self.proved or self.left_s <= 0 or bool(self.stop and self.stop.is_set())
+
+    def offer(self, schedule: Schedule) -> None:
+        """A schedule that may be better than the best one; the replay decides."""
+        schedule = tidy(self.problem, schedule)
+        energy = check(self.problem, schedule).energy_pj
+        if energy < self.best_pj:
+            self.best, self.best_pj = schedule, energy
+        if self.first_s is None:
+            self.first_s = time.perf_counter() - self.started
+
+    def build(self) -> compact.Compact:
+        """The rows of what can still be better than the best schedule."""
+        limit = self.best_pj - self.problem.keep_all_pj if self.best else 1 << 62
+        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), **self.options)
+        columns = built.columns()
+        for key in self.forced:
+            if key in columns:
+                built.rows.low[columns[key]] = 1
+        for key, column in columns.items():
+            if key in self.banned and not built.rows.low[column]:
+                built.rows.high[column] = 0
+        return built
 
 
 def exact(
-    problem: Problem, *, time_limit_s: float = 60.0, workers: int = 2, hint: Schedule | None = None,
-    stop: threading.Event | None = None,
+    problem: Problem, *, time_limit_s: float = 60.0, workers: int = 2, stop: threading.Event | None = None,
+    forward_reruns: bool = True, rerun: bool = True, paging: bool = True, hint: Schedule | None = None,
 ) -> Solution:  # fmt: skip
     """The schedule of least energy within the problem's budgets, with its proof or its bound.
 
-    Raises InfeasibleError when there is none, TercetError when none was found in time.
+    Without `forward_reruns`, `rerun` or `paging` the problem is restricted, and the bound holds for that. Raises
+    InfeasibleError when there is no schedule, TercetError when none was found in time.
     """
-    built = compact.build(stages(problem), "energy")
-    answer = cpsat.solve_rows(built.rows, time_limit_s=time_limit_s, workers=workers, stop=stop)
-    if answer.status == "infeasible":
-        raise InfeasibleError("no schedule meets the budgets")
-    if answer.values is None:
+    started = time.perf_counter()
+    view = stages(problem, forward_reruns=forward_reruns, rerun=rerun)
+    names = (ONCE,) * rerun + (LATE,) * (rerun and not forward_reruns)
+    names += ("nothing runs again",) * (not rerun) + ("nothing is paged",) * (not paging)
+    race = _Race(problem, view, started + time_limit_s, workers, stop, names, started, options={"paging": paging})
+    race.bound_pj = problem.keep_all_pj
+    if hint is not None:
+        race.offer(hint)
+    effort = min(0.02 * time_limit_s, 0.15 + 0.00004 * len(problem.ops) ** 2)
+    found = policy.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
+    if found is not None:
+        race.offer(found)
+        better = policy.search(problem, time_limit_s=effort, paging=paging, rerun=rerun, seed=2)
+        if better is not None:
+            race.offer(better)
+    _prove(race)
+    if race.best is None:
         raise TercetError(f"no schedule found within {time_limit_s:g} s", hint="raise --time-limit")
-    schedule = tidy(problem, compact.decode(built, answer.values, "exact"))
     return judged(
-        problem, schedule, bound_pj=answer.bound, solve_s=answer.solve_s, optimal=answer.status == "optimal",
-        restrictions=RESTRICTIONS,
+        problem, Schedule(race.best.actions, "exact", inputs=dict(problem.inputs)), bound_pj=int(race.bound_pj),
+        solve_s=time.perf_counter() - started, optimal=race.proved, restrictions=names, first_s=race.first_s,
     )  # fmt: skip
+
+
+def _prove(race: _Race) -> None:
+    """Bounds, fixes and branches until the best schedule is proved or time is up."""
+    if race.best is not None and race.best_pj <= race.problem.keep_all_pj:
+        if all(op.again_pj >= 0 for op in race.problem.ops):
+            race.bound_pj, race.proved = race.best_pj, True
+        return
+    built = race.build()
+    if len(built.rows.names) <= SMALL_COLUMNS:
+        _by_cpsat(race, built, min(race.left_s, 12.0))
+        if race.over:
+            return
+    for _ in range(3):
+        if not _fix(race, built) or race.over:
+            break
+        built = race.build()
+    if not race.over:
+        _by_branching(race, race.build())
+
+
+def _by_cpsat(race: _Race, built: compact.Compact, limit_s: float) -> None:
+    """Few rows: CP-SAT decides them in integers."""
+    answer = cpsat.solve_rows(built.rows, time_limit_s=limit_s, workers=race.workers, stop=race.stop)
+    _answered(race, built, answer)
+
+
+def _answered(race: _Race, built: compact.Compact, answer: cpsat.Answer) -> None:
+    if answer.status == "infeasible":
+        if race.best is None:
+            raise InfeasibleError("no schedule meets the budgets")
+        race.proved = True
+        return
+    if answer.values is not None:
+        race.offer(decode(built, answer.values, "exact"))
+    if answer.bound is not None:
+        race.bound_pj = max(race.bound_pj, min(answer.bound, race.best_pj))
+    race.proved = answer.status == "optimal"
+
+
+def _unit(race: _Race, built: compact.Compact) -> float:
+    """Picojoules a unit of the scaled objective."""
+    scale = race.best_pj - built.rows.offset if race.best is not None else max(built.rows.cost, default=1)
+    return max(scale, 1) / mip.UNITS
+
+
+def _fix(race: _Race, built: compact.Compact) -> bool:
+    """The LP bound and what it rules out; whether another round may rule out more."""
+    matrix = mip.Matrix(built.rows)
+    relaxed = mip.relax(matrix, _unit(race, built), time_limit_s=race.left_s, stop=race.stop)
+    if relaxed is None:
+        return False
+    offset = built.rows.offset
+    race.bound_pj = max(race.bound_pj, min(float(race.best_pj), relaxed.bound + offset))
+    if race.best is None:
+        return False
+    # only what is strictly better than the best schedule, by a picojoule at least, is of interest
+    room = race.best_pj - 1 - offset - relaxed.bound
+    if room < 0:
+        race.bound_pj, race.proved = race.best_pj, True
+        return False
+    before = len(race.banned) + len(race.forced)
+    for key, column in built.columns().items():
+        if built.rows.low[column] == built.rows.high[column]:
+            continue
+        if relaxed.reduced[column] > room:
+            race.banned.add(key)
+        elif -relaxed.reduced[column] > room:
+            race.forced.add(key)
+    return len(race.banned) + len(race.forced) > before + 0.03 * len(built.rows.names)
+
+
+def _by_branching(race: _Race, built: compact.Compact) -> None:
+    """Branch and bound over what is left, below the best schedule."""
+    unit, offset = _unit(race, built), built.rows.offset
+    cutoff = race.best_pj - offset - mip.MARGIN * unit * mip.UNITS if race.best is not None else None
+    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=race.left_s, stop=race.stop)
+    margin = mip.MARGIN * unit * mip.UNITS
+    if found.status == "infeasible":
+        if race.best is None:
+            raise InfeasibleError("no schedule meets the budgets")
+        race.bound_pj, race.proved = race.best_pj - margin, True
+        return
+    if found.point is not None:
+        race.offer(decode(built, found.point.tolist(), "exact"))
+    race.bound_pj = max(race.bound_pj, min(found.bound + offset, race.best_pj) - margin)
+    race.proved = found.status == "optimal"
 
 
 def extreme(problem: Problem, objective: str, *, time_limit_s: float = 30.0, workers: int = 2) -> Solution:
@@ -46,5 +204,5 @@ def extreme(problem: Problem, objective: str, *, time_limit_s: float = 30.0, wor
     answer = cpsat.solve_rows(built.rows, time_limit_s=time_limit_s, workers=workers)
     if answer.values is None:
         raise InfeasibleError("no schedule meets the budgets")
-    schedule = tidy(problem, compact.decode(built, answer.values, f"least {objective}"))
-    return judged(problem, schedule, bound_pj=None, solve_s=answer.solve_s, restrictions=RESTRICTIONS)
+    schedule = tidy(problem, decode(built, answer.values, f"least {objective}"))
+    return judged(problem, schedule, bound_pj=None, solve_s=answer.solve_s, restrictions=(ONCE,))

@@ -16,14 +16,16 @@ class Rows:
     high: list[int] = field(default_factory=list)
     cost: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
     row_terms: list[list[tuple[int, int]]] = field(default_factory=list)
     row_low: list[int] = field(default_factory=list)
     row_high: list[int] = field(default_factory=list)
     offset: int = 0
 
-    def column(self, name: str, high: int = 1, low: int = 0, cost: int = 0) -> int:
-        """A new integer variable; returns its position."""
+    def column(self, name: str, high: int = 1, low: int = 0, cost: int = 0, whole: bool = True) -> int:
+        """A new variable, integer if `whole`; returns its position."""
         self.names.append(name)
+        self.whole.append(whole)
         self.low.append(low)
         self.high.append(high)
         self.cost.append(cost)

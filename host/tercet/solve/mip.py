@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows relaxed and solved by HiGHS through MathOpt; bounds are corrected for everything floating point may hide."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from ortools.math_opt import model_pb2
+from ortools.math_opt.python import mathopt
+from ortools.math_opt.solvers import highs_pb2
+
+from tercet.solve.rows import INFINITY, Rows
+
+# The objective is scaled so that the cutoff is this many units: tolerances of 1e-7 a column stay far below one unit.
+UNITS = 1e5
+# A proof by branch and bound claims its bound less this part of the cutoff (a hundredth of a unit).
+MARGIN = 1e-7
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """An LP optimum: a safe lower bound (without the offset), reduced costs per column, the point itself."""
+
+    bound: float
+    reduced: np.ndarray
+    point: np.ndarray
+    solve_s: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The end of a branch-and-bound run: `optimal` (of these rows), `feasible`, `infeasible` or `unknown`."""
+
+    status: str
+    point: np.ndarray | None
+    bound: float
+    solve_s: float
+
+
+class Matrix:
+    """Rows as sparse arrays, with large coefficients scaled down row by row."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        counts = np.fromiter((len(t) for t in rows.row_terms), dtype=np.int64, count=len(rows.row_terms))
+        total = int(counts.sum())
+        self.row = np.repeat(np.arange(len(counts)), counts)
+        self.column = np.fromiter((c for t in rows.row_terms for c, _ in t), dtype=np.int64, count=total)
+        self.value = np.fromiter((a for t in rows.row_terms for _, a in t), dtype=np.float64, count=total)
+        largest = np.ones(len(counts))
+        np.maximum.at(largest, self.row, np.abs(self.value))
+        scale = np.where(largest > 100, largest / 100, 1.0)
+        self.value /= scale[self.row]
+        low, high = np.array(rows.row_low, dtype=np.float64), np.array(rows.row_high, dtype=np.float64)
+        self.row_low = np.where(low <= -INFINITY / 2, -np.inf, low / scale)
+        self.row_high = np.where(high >= INFINITY / 2, np.inf, high / scale)
+        self.cost = np.array(rows.cost, dtype=np.float64)
+        self.low, self.high = np.array(rows.low, dtype=np.float64), np.array(rows.high, dtype=np.float64)
+        self.whole = np.array(rows.whole, dtype=bool)
+
+    def to_proto(self, unit: float, relax: bool, cutoff: float | None) -> model_pb2.ModelProto:
+        """The model with costs divided by `unit`; with `cutoff`, costs above it are ruled out by a row."""
+        proto = model_pb2.ModelProto()
+        proto.variables.ids.extend(range(len(self.cost)))
+        proto.variables.lower_bounds.extend(self.low)
+        proto.variables.upper_bounds.extend(self.high)
+        proto.variables.integers.extend([False] * len(self.cost) if relax else self.whole.tolist())
+        used = np.flatnonzero(self.cost)
+        proto.objective.linear_coefficients.ids.extend(used.tolist())
+        proto.objective.linear_coefficients.values.extend((self.cost[used] / unit).tolist())
+        row, column, value = self.row, self.column, self.value
+        low, high = self.row_low, self.row_high
+        if cutoff is not None:
+            row = np.concatenate([row, np.full(len(used), len(low))])
+            column, value = np.concatenate([column, used]), np.concatenate([value, self.cost[used] / unit])
+            low, high = np.append(low, -np.inf), np.append(high, cutoff / unit)
+        order = np.lexsort((column, row))
+        proto.linear_constraints.ids.extend(range(len(low)))
+        proto.linear_constraints.lower_bounds.extend(low)
+        proto.linear_constraints.upper_bounds.extend(high)
+        matrix = proto.linear_constraint_matrix
+        matrix.row_ids.extend(row[order].tolist())
+        matrix.column_ids.extend(column[order].tolist())
+        matrix.coefficients.extend(value[order].tolist())
+        return proto
+
+
+def relax(matrix: Matrix, unit: float, *, time_limit_s: float = 60.0, stop: threading.Event | None = None) -> Relaxed | None:
+    """The LP relaxation with a bound that holds whatever the solver's tolerances; None without an answer in time."""
+    started = time.perf_counter()
+    result, model = _run(matrix.to_proto(unit, True, None), time_limit_s, stop)
+    if result is None or not result.has_dual_feasible_solution() or not result.has_primal_feasible_solution():
+        return None
+    count = len(matrix.cost)
+    duals_map, point_map = result.dual_values(), result.variable_values()
+    duals = np.fromiter((duals_map[c] for c in model.linear_constraints()), float, len(matrix.row_low))
+    point = np.fromiter((point_map[v] for v in model.variables()), float, count)
+    bound, reduced = _safe_bound(matrix, unit, duals)
+    return Relaxed(bound * unit, reduced * unit, point, time.perf_counter() - started)
+
+
+def _safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, np.ndarray]:
+    """A lower bound from any duals, by weak duality over the columns' boxes, less the rounding error of the sums.
+
+    Neumaier and Shcherbina, Safe bounds in linear and mixed-integer linear programming (2004).
+    """
+    duals = np.where((duals > 0) & ~np.isfinite(matrix.row_low), 0.0, duals)
+    duals = np.where((duals < 0) & ~np.isfinite(matrix.row_high), 0.0, duals)
+    side = np.where(duals > 0, matrix.row_low, np.where(duals < 0, matrix.row_high, 0.0))
+    products = duals[matrix.row] * matrix.value
+    reduced = matrix.cost / unit - np.bincount(matrix.column, products, minlength=len(matrix.cost))
+    boxes = np.where(reduced > 0, reduced * matrix.low, reduced * matrix.high)
+    size = np.abs(duals * side).sum() + np.abs(boxes).sum() + (np.abs(products) * matrix.high[matrix.column]).sum()
+    error = size * 2.0**-52 * (len(products) + len(duals) + len(reduced)) ** 0.5 * 16
+    return float((duals * side).sum() + boxes.sum() - error), reduced
+
+
+def branch(
+    matrix: Matrix, unit: float, *, cutoff: float | None = None, time_limit_s: float = 60.0,
+    stop: threading.Event | None = None,
+) -> Found:  # fmt: skip
+    """Branch and bound below `cutoff`. `infeasible` with a cutoff says that nothing is better than the cutoff."""
+    started = time.perf_counter()
+    result, model = _run(matrix.to_proto(unit, False, cutoff), time_limit_s, stop, mip=True)
+    elapsed = time.perf_counter() - started
+    if result is None:
+        return Found("unknown", None, -np.inf, elapsed)
+    reason = result.termination.reason
+    if reason in (mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED):
+        return Found("infeasible", None, np.inf, elapsed)
+    bound = result.termination.objective_bounds.dual_bound * unit
+    if not result.has_primal_feasible_solution():
+        return Found("unknown", None, bound, elapsed)
+    values = result.variable_values()
+    point = np.fromiter((values[v] for v in model.variables()), float, len(matrix.cost))
+    return Found("optimal" if reason == mathopt.TerminationReason.OPTIMAL else "feasible", point, bound, elapsed)
+
+
+def _run(
+    proto: model_pb2.ModelProto, time_limit_s: float, stop: threading.Event | None, mip: bool = False
+) -> tuple[mathopt.SolveResult | None, mathopt.Model]:
+    """HiGHS in a thread of its own, so that Ctrl-C and `stop` are seen at once."""
+    model = mathopt.Model.from_model_proto(proto)
+    options = highs_pb2.HighsOptionsProto()
+    if mip:
+        options.double_options["mip_rel_gap"] = 0.0
+        options.double_options["mip_abs_gap"] = MARGIN * UNITS / 10
+    params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=max(0.05, time_limit_s)), highs=options)
+    answer: list[mathopt.SolveResult] = []
+
+    def work() -> None:
+        # a solver that fails on a model answers nothing; the caller has its incumbent and its bound
+        try:
+            answer.append(mathopt.solve(model, mathopt.SolverType.HIGHS, params=params))
+        except (ValueError, RuntimeError, AttributeError):
+            pass
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    deadline = time.perf_counter() + time_limit_s * 1.5 + 5
+    while thread.is_alive() and time.perf_counter() < deadline and not (stop and stop.is_set()):
+        thread.join(0.02)
+    return (answer[0] if answer else None), model

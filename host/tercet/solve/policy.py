@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules by simulation: nodes run in order, RAM is made by evicting what is cheapest to bring back and needed last.
+
+Each tensor has a way back, by the card or by running its producer again; the search flips these and the weights with
+which victims are chosen. Every schedule it returns has been judged by the replay.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from tercet.solve.problem import Problem
+from tercet.solve.replay import replay
+from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
+from tercet.solve.stages import Stages, stages
+from tercet.solve.tidy import tidy
+
+
+class Stuck(Exception):
+    """No victim is left; this policy does not fit."""
+
+
+@dataclass
+class Policy:
+    """Per value: whether it comes back by the card, and how dear an eviction is made to look."""
+
+    page: list[bool]
+    weight: list[float]
+
+
+@dataclass
+class _Run:
+    """The state of one simulation."""
+
+    view: Stages
+    policy: Policy
+    budget: int
+    live: set[int] = field(default_factory=set)
+    card: set[int] = field(default_factory=set)
+    used: int = 0
+    actions: list[Action] = field(default_factory=list)
+    energy: float = 0.0
+    time: float = 0.0
+    now: int = 0
+
+
+def simulate(view: Stages, policy: Policy, next_use: list[list[int]]) -> _Run:
+    """The schedule of a policy, within the RAM budget; raises Stuck."""
+    problem = view.problem
+    run = _Run(view, policy, problem.ram_bytes if problem.ram_bytes is not None else 1 << 60)
+    for value in view.values:
+        if value.producer < 0:
+            run.live.add(value.position)
+            run.used += value.nbytes
+    for k in range(len(problem.ops)):
+        run.now = k
+        _execute(run, k, next_use, frozenset(), 0)
+        for position in list(run.live):
+            value = view.values[position]
+            if not value.final and next_use[position][k + 1] > len(problem.ops):
+                _drop(run, position)
+    for value in view.values:
+        if value.final and value.position not in run.live:
+            _restore(run, value.position, next_use, frozenset(), 0)
+    return run
+
+
+def _execute(run: _Run, node: int, next_use: list[list[int]], locked: frozenset[int], depth: int) -> None:
+    """Brings in what a node reads, makes room for what it writes, runs it."""
+    view, op = run.view, run.view.problem.ops[node]
+    if depth > 60:
+        raise Stuck
+    locked = locked | frozenset(view.reads[node])
+    for position in sorted(view.reads[node], key=lambda p: -view.values[p].nbytes):
+        if position not in run.live:
+            _restore(run, position, next_use, locked, depth)
+    taken = view.taken[node]
+    fresh = [p for p in view.writes[node] if p not in taken and p not in run.live]
+    size = sum(view.values[p].nbytes for p in fresh)
+    _make_room(run, size + op.workspace_bytes, next_use, locked)
+    again = depth > 0
+    run.actions.append(Recompute(op.name) if again else Update(op.name) if op.mutates else Compute(op.name))
+    run.energy += op.again_pj if again else op.energy_pj
+    run.time += op.again_ns if again else op.time_ns
+    for new, old in taken.items():
+        run.live.discard(old)
+        run.live.add(new)
+    run.live.update(fresh)
+    run.used += size
+
+
+def _restore(run: _Run, position: int, next_use: list[list[int]], locked: frozenset[int], depth: int) -> None:
+    """Brings a value back into RAM."""
+    value = run.view.values[position]
+    if position in run.card:
+        _make_room(run, value.nbytes + value.item.bounce_bytes, next_use, locked)
+        run.actions.append(PageIn(value.tensor))
+        run.energy += value.item.in_pj
+        run.time += value.item.in_ns + value.item.in_cpu_ns
+        run.live.add(position)
+        run.used += value.nbytes
+        return
+    if value.producer < 0 or not run.view.problem.ops[value.producer].again:
+        raise Stuck
+    _execute(run, value.producer, next_use, locked, depth + 1)
+    for other in run.view.writes[value.producer]:
+        if other != position and other in run.live and next_use[other][run.now] > len(run.view.problem.ops):
+            _drop(run, other)
+
+
+def _make_room(run: _Run, size: int, next_use: list[list[int]], locked: frozenset[int]) -> None:
+    """Evicts until `size` more bytes fit."""
+    while run.used + size > run.budget:
+        victim, best = -1, float("inf")
+        for position in run.live:
+            if position in locked:
+                continue
+            dear = _dearness(run, position, next_use)
+            if dear < best:
+                victim, best = position, dear
+        if victim < 0:
+            raise Stuck
+        _evict(run, victim, next_use)
+
+
+def _dearness(run: _Run, position: int, next_use: list[list[int]]) -> float:
+    """What an eviction costs per byte and per stage of peace that it buys."""
+    value, count = run.view.values[position], len(run.view.problem.ops)
+    use = next_use[position][run.now]
+    if use > count and not value.final:
+        return -1.0
+    cost = _price(run, position, 0)
+    return (cost + 1.0) / (value.nbytes + 1) / (min(use, count) - run.now + 0.5) * run.policy.weight[position]
+
+
+def _price(run: _Run, position: int, depth: int) -> float:
+    """The energy that bringing a value back will take, as far as can be seen now."""
+    value, baseline = run.view.values[position], run.view.problem.baseline_mw
+    item, problem = value.item, run.view.problem
+    paged = float("inf")
+    if item.pageable:
+        paged = item.in_pj + baseline * item.in_ns
+        if position not in run.card:
+            paged += item.out_pj + baseline * item.out_ns
+    if run.policy.page[position] and item.pageable:
+        return paged
+    if value.producer < 0 or not problem.ops[value.producer].again:
+        return paged
+    op = problem.ops[value.producer]
+    cost = op.again_pj + baseline * op.again_ns
+    if depth < 12:
+        for source in run.view.reads[value.producer]:
+            if source not in run.live:
+                cost += _price(run, source, depth + 1)
+    return cost
+
+
+def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
+    value = run.view.values[position]
+    needed = value.final or next_use[position][run.now] <= len(run.view.problem.ops)
+    by_card = run.policy.page[position] or value.producer < 0 or not run.view.problem.ops[value.producer].again
+    if needed and by_card and position not in run.card:
+        if not value.item.pageable:
+            raise Stuck
+        run.actions.append(PageOut(value.tensor))
+        run.energy += value.item.out_pj
+        run.time += value.item.out_ns + value.item.out_cpu_ns
+        run.card.add(position)
+    _drop(run, position)
+
+
+def _drop(run: _Run, position: int) -> None:
+    run.actions.append(Free(run.view.values[position].tensor))
+    run.live.discard(position)
+    run.used -= run.view.values[position].nbytes
+
+
+def uses(view: Stages) -> list[list[int]]:
+    """[value][stage]: the first stage at or after it whose node reads the value (one past the last node: none)."""
+    count = len(view.problem.ops)
+    table = []
+    for value in view.values:
+        row = [count + 1] * (count + 2)
+        for k in range(count - 1, -1, -1):
+            row[k] = k if k in value.readers else row[k + 1]
+        table.append(row)
+    return table
+
+
+def search(problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool = True, rerun: bool = True) -> Schedule | None:
+    """The best schedule that local search over policies finds, or None when not even paging everything fits."""
+    started = time.perf_counter()
+    view = stages(problem)
+    next_use = uses(view)
+    rng = random.Random(seed)
+    best: tuple[float, Schedule] | None = None
+    best_policy: Policy | None = None
+
+    def attempt(policy: Policy) -> bool:
+        nonlocal best, best_policy
+        try:
+            run = simulate(view, policy, next_use)
+        except Stuck:
+            return False
+        score = run.energy + problem.baseline_mw * run.time
+        if problem.deadline_ns is not None and run.time > problem.deadline_ns:
+            return False
+        if best is None or score <= best[0]:
+            if best is None or score < best[0]:
+                schedule = Schedule(tuple(run.actions), "search", inputs=dict(problem.inputs))
+                if not replay(problem, schedule).legal:
+                    return False
+                best = (score, schedule)
+            best_policy = policy
+            return True
+        return False
+
+    for policy in _starts(view, paging, rerun):
+        attempt(policy)
+        if best and time.perf_counter() - started > time_limit_s:
+            break
+    while best_policy is not None and time.perf_counter() - started < time_limit_s:
+        attempt(_neighbour(view, best_policy, rng, paging, rerun))
+    return tidy(problem, best[1]) if best else None
+
+
+def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
+    """The policies that the search begins with: everything by the card, the cheaper way back, everything again."""
+    problem = view.problem
+    even = [1.0] * len(view.values)
+    again = [v.producer >= 0 and problem.ops[v.producer].again for v in view.values]
+    card = [v.item.pageable and paging for v in view.values]
+
+    def cheaper(position: int) -> bool:
+        value = view.values[position]
+        if not card[position] or not again[position]:
+            return card[position]
+        op, item, base = problem.ops[value.producer], value.item, problem.baseline_mw
+        return item.in_pj + item.out_pj + base * (item.in_ns + item.out_ns) < op.again_pj + base * op.again_ns
+
+    policies = []
+    if paging and rerun:
+        policies.append(Policy([cheaper(p) for p in range(len(even))], even[:]))
+    if paging:
+        policies.append(Policy(card[:], even[:]))
+    if rerun:
+        policies.append(Policy([c and not a for c, a in zip(card, again, strict=True)], even[:]))
+    return policies
+
+
+def _neighbour(view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool) -> Policy:
+    """One to three changes of a way back or of a weight."""
+    page, weight = policy.page[:], policy.weight[:]
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        position = rng.randrange(len(page))
+        if paging and rerun and rng.random() < 0.4:
+            page[position] = not page[position] and view.values[position].item.pageable
+        else:
+            weight[position] *= rng.choice((0.05, 0.3, 3.0, 20.0))
+    return Policy(page, weight)
