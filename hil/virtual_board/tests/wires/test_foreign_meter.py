@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import numpy as np
 import ppk2_stream
@@ -74,3 +75,26 @@ def test_running_free_every_sample_is_a_virtual_ten_microseconds(start_board, pu
     rounds = seen["logic"][rises[:-1] + 150] >> 1
     assert set(np.diff(rounds.astype(int)) % 128) == {1}
     assert seen["current_ua"][seen["logic"] > 0].mean() == pytest.approx(seen["current_ua"].mean(), rel=0.1)
+
+
+def test_a_sourcing_meter_switches_the_board(start_board, pulses_hex):
+    board = start_board("--image", pulses_hex, "--pace", "max")
+    reader = Reader(board.meter)
+    reader.line.write(b"\x11\x02\x0d\x0b\xb8")  # source mode, 3000 mV: the output is still off
+    dark = reader.samples(5_000)
+    assert dark["current_ua"][1_000:].mean() == pytest.approx(0, abs=1) and not dark["logic"].any()
+    reader.line.write(b"\x0c\x01")
+    lit = reader.samples(50_000)
+    rises = np.flatnonzero(np.diff(lit["logic"].astype(int) & 1) == 1)
+    assert lit["current_ua"][-10_000:].mean() > 100
+    assert lit["logic"][rises[0] + 150] >> 1 == 0, "the program started afresh"
+    reader.line.close()
+    again = Reader(board.meter)
+    for _ in range(20):  # the output drops half a virtual second after the port closed
+        if again.samples(10_000)["current_ua"].mean() < 1:
+            break
+        again.line.close()
+        time.sleep(0.5)
+        again = Reader(board.meter)
+    assert again.samples(10_000)["current_ua"].mean() < 1
+    again.line.close()

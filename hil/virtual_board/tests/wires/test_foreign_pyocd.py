@@ -92,6 +92,16 @@ def test_reset_restarts_the_program(start_board, pulses_hex, pulses_elf):
     assert int(re.search(rf"{rounds:08x}:\s+([0-9a-f]{{8}})", said).group(1), 16) < 0x1000000, said
 
 
+def test_a_protected_chip_is_recovered_by_mass_erase(start_board, pulses_hex):
+    board = start_board("--image", pulses_hex, "--pace", "max")
+    commander(board, "halt", "write32 0x4001e504 1", "write32 0x10001208 0xffffff00", "write32 0x4001e504 0", "reset")
+    closed = pyocd(board, "commander", "-O", "auto_unlock=false", "-c", "read32 0x10000100", check=False)
+    assert "APPROTECT enabled" in closed and "00052840" not in closed
+    pyocd(board, "erase", "--mass")
+    opened = commander(board, "read32 0x10000100", "read32 0x0")
+    assert "00052840" in opened and "ffffffff" in opened
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
