@@ -64,10 +64,7 @@ def machine() -> Iterator[Any]:
 
 
 def _write(board: Any, path: str, data: bytes) -> None:
-    board.exec(f"file = open({path!r}, 'wb')")
-    for at in range(0, len(data), 2048):
-        board.exec(f"file.write({data[at : at + 2048]!r})")
-    board.exec("file.close()")
+    board.exec(f"with open({path!r}, 'wb') as file: file.write({data!r})")
 
 
 def run_job(job: Job, **changes: Any) -> tuple[list[dict[str, Any]], bytes]:
