@@ -15,7 +15,7 @@ from typing import Any
 
 from tercet.errors import InputError
 from tercet.model.graph import INPUT, Layer, Model, Parameter, check
-from tercet.model.operators import OPERATORS, Shape, as_image
+from tercet.model.operators import OPERATORS, Shape, as_image, infer
 
 Pair = int | tuple[int, int]
 
@@ -45,7 +45,7 @@ class Builder:
             raise InputError(f"{self.name}: no value is called {unknown[0]!r}", hint=", ".join(self.shapes))
         name = name or f"{op}{sum(layer.op == op for layer in self.layers) + 1}"
         found = [self.shapes[value] for value in inputs]
-        shape = OPERATORS[op].shape(f"{self.name}: {name}", attrs, found)
+        shape = infer(op, f"{self.name}: {name}", attrs, found)
         if name in self.shapes:
             raise InputError(f"{self.name}: two layers are called {name!r}")
         parameters = {}

@@ -14,7 +14,7 @@ import numpy as np
 from tercet import artifacts
 from tercet.errors import ArtifactError, InputError
 from tercet.model import weights as weight_files
-from tercet.model.operators import OPERATORS
+from tercet.model.operators import OPERATORS, infer
 from tercet.model.weights import Weights
 
 SCHEMA = "tercet-model/1"
@@ -77,7 +77,7 @@ class Model:
         shapes = {INPUT: self.input_shape}
         for layer in self.layers:
             found = [shapes[name] for name in layer.inputs]
-            shapes[layer.name] = OPERATORS[layer.op].shape(layer.name, layer.attrs, found)
+            shapes[layer.name] = infer(layer.op, layer.name, layer.attrs, found)
         return shapes
 
     def frozen(self, *, last: int | None = None, patterns: tuple[str, ...] = ()) -> Model:
@@ -148,7 +148,7 @@ def check(model: Model, where: str) -> None:
         if missing or layer.name in shapes:
             raise ArtifactError(f"{where}: layer {layer.name}: {missing or layer.name} is used before or made twice")
         found = [shapes[name] for name in layer.inputs]
-        shapes[layer.name] = OPERATORS[layer.op].shape(layer.name, layer.attrs, found)
+        shapes[layer.name] = infer(layer.op, layer.name, layer.attrs, found)
         for role, (expected, _) in OPERATORS[layer.op].parameters(layer.attrs, found).items():
             name = layer.parameters.get(role, "")
             if name not in model.parameters or model.parameters[name].shape != expected:

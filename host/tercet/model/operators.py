@@ -7,6 +7,7 @@ convolution or pooling of a signal is one of height 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,10 @@ def window_shape(where: str, attrs: Attrs, shape: Shape) -> tuple[int, int]:
         raise InputError(f"{where}: needs an image or a signal, found shape {list(shape)}")
     _, height, width = as_image(shape)
     (kh, kw), (sh, sw), (top, left, bottom, right) = attrs["kernel"], attrs["stride"], attrs["pad"]
+    # a pool needs an element of the image in every window
+    empty = "channels" not in attrs and (max(top, bottom) >= kh or max(left, right) >= kw)
+    if min(kh, kw, sh, sw) < 1 or min(attrs["pad"]) < 0 or empty:
+        raise InputError(f"{where}: a window of {kh}x{kw} with stride {sh}x{sw} and padding {attrs['pad']} makes no sense")
     out = (height + top + bottom - kh) // sh + 1, (width + left + right - kw) // sw + 1
     if min(out) < 1:
         raise InputError(f"{where}: a window of {kh}x{kw} does not fit an image of {height}x{width}")
@@ -133,6 +138,18 @@ def _heads(where: str, attrs: Attrs, shapes: list[Shape]) -> Shape:
     return (attrs["heads"], shapes[0][0], shapes[0][0])
 
 
+def infer(op: str, where: str, attrs: Attrs, shapes: list[Shape]) -> Shape:
+    """The output shape of a layer; raises InputError when its attributes make no sense or do not fit its inputs."""
+    numbers = {name: value for name, value in attrs.items() if isinstance(value, float)}
+    wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
+    wrong += [name for name in ("epsilon", "keep", "drop") if numbers.get(name, 0.0) < 0]
+    wrong += [name for name in ("keep", "drop") if numbers.get(name, 0.0) > 1]
+    if wrong or attrs.get("drop", 0.0) == 1 or min((attrs.get(name, 1) for name in _SIZES), default=1) < 1:
+        raise InputError(f"{where}: settings {attrs} make no sense")
+    return OPERATORS[op].shape(where, attrs, shapes)
+
+
+_SIZES = ("units", "channels", "groups", "heads", "vocabulary", "width")
 OPERATORS: dict[str, Operator] = {
     "dense": Operator(lambda where, a, s: (*s[0][:-1], a["units"]), _dense_parameters),
     "conv2d": Operator(_conv_shape, _conv_parameters),

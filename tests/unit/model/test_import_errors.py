@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with an ONNX file is said before anything is built from it."""
 
+import random
+
 import numpy as np
 import pytest
-from tercet.errors import InputError
+from tercet.autodiff import training_graph
+from tercet.errors import InputError, TercetError
 from tercet.model.exchange import import_onnx, reader
 from tercet.model.source import open_model
 
@@ -119,6 +122,55 @@ def test_inputs_and_outputs_are_counted(make_onnx, onnx):
     refused(make_onnx([("Relu", ["x"], "y", {})], {}, ("N",)), "a batch and at least one more")
     refused(make_onnx([("Identity", ["x"], "y", {})], {}, ("N", 4)), "nothing to train")
     refused(make_onnx([("Relu", ["x"], "y", {})], {}, ("N", 4), dtype=9), "neither of floats")
+
+
+def test_a_changed_file_is_refused_or_trains(make_onnx, onnx, tmp_path):
+    """Two hundred small changes to a good file: each gives an error for the user or a model that differentiates."""
+    rows = [
+        ("Conv", ["x", "k", "b"], "c", {"pads": [1, 1, 1, 1], "strides": [1, 2], "group": 1}),
+        ("BatchNormalization", ["c", "g", "b", "b", "g"], "n", {"epsilon": 1e-3, "momentum": 0.9}),
+        ("Relu", ["n"], "r", {}),
+        ("MaxPool", ["r"], "p", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        ("Reshape", ["p", "s"], "f", {}),
+        ("Gemm", ["f", "w", "b"], "y", {"transB": 1}),
+    ]
+    constants = {
+        "k": np.ones((3, 2, 3, 3), np.float32), "b": np.ones(3, np.float32), "g": np.ones(3, np.float32),
+        "s": np.array([0, -1]), "w": np.ones((3, 24), np.float32),
+    }  # fmt: skip
+    good = onnx.load(str(make_onnx(rows, constants, ("N", 2, 8, 8))))
+    generator, path, trained = random.Random(1), tmp_path / "changed.onnx", 0
+    for _ in range(200):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(good)
+        _change(generator, proto)
+        path.write_bytes(proto.SerializeToString())
+        try:
+            graph = training_graph(import_onnx(path).model, 2)
+        except TercetError as error:
+            assert str(path) in str(error) or "makes no sense" in str(error)
+        else:
+            trained += bool(graph.nodes)
+    assert 10 < trained < 190
+
+
+def _change(generator, proto):
+    node = generator.choice(proto.graph.node)
+    numbers = [a for a in node.attribute if a.ints]
+    kind = generator.randrange(5)
+    if kind == 0 and numbers:
+        ints = generator.choice(numbers).ints
+        ints[generator.randrange(len(ints))] = generator.choice([-1, 0, 1, 3, 9, 1 << 40])
+    elif kind == 1:
+        node.input[generator.randrange(len(node.input))] = generator.choice(["", "x", "k", "w", "c", "r", "gone"])
+    elif kind == 2:
+        node.op_type = generator.choice(["Relu", "Add", "Flatten", "Softmax", "Concat", "Squeeze", "LSTM", "Nothing"])
+    elif kind == 3:
+        dims = generator.choice(proto.graph.initializer).dims
+        dims[generator.randrange(len(dims))] = generator.choice([0, 1, 2, 24])
+    else:
+        axis = proto.graph.input[0].type.tensor_type.shape.dim[generator.randrange(4)]
+        axis.dim_value = generator.choice([0, 1, 2, 3, 8, 1 << 20])
 
 
 def test_an_unknown_name_lists_the_networks():

@@ -23,13 +23,13 @@ def fold(node: Any, constants: dict[str, np.ndarray], opset: int) -> list[np.nda
         return None
     feeds = {name: constants[name] for name in node.input if name}
     if node.op_type in _GROWING and _grown(node, feeds) > LARGEST_COUNT:
-        raise InputError(f"node {node.name or node.op_type} makes a constant of more than {LARGEST_COUNT} elements")
+        raise InputError(f"it makes a constant of more than {LARGEST_COUNT} elements")
     from onnx.reference import ReferenceEvaluator
 
     try:
         found = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
     except Exception as error:  # the evaluator raises whatever NumPy raises
-        raise InputError(f"node {node.name or node.op_type}: its constant cannot be computed: {error}") from error
+        raise InputError(f"its constant cannot be computed: {error}") from error
     return [np.asarray(value) for value in found]
 
 

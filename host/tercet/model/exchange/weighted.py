@@ -64,7 +64,7 @@ def _gemm(importer: Importer, node: Any) -> None:
 
 def _matmul(importer: Importer, node: Any) -> None:
     if node.input[1] not in importer.constants:
-        raise InputError("a product of two computed values is not supported", hint="MatMul or Gemm with constant weights")
+        raise InputError("a product of two computed values is not supported", hint="Gemm or MatMul with constant weights")
     _dense(importer, node, transposed=True, bias="")
 
 
