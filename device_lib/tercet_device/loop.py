@@ -13,7 +13,7 @@ from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
 from tercet_device.plan import Plan
 from tercet_device.step import Step
-from tercet_device.store import BlockStore, FileStore, find_partition, prepare
+from tercet_device.store import BlockStore, FileStore, prepare
 
 
 def open_card(settings):
@@ -35,9 +35,7 @@ def open_store(settings, blocks):
     if settings["kind"] == "file":
         return FileStore(settings["path"], blocks)
     card = open_card(settings)
-    first, found = find_partition(card) or prepare(card, blocks)
-    if found < blocks:
-        raise DeviceError("card_full", "the plan pages %d blocks, the card's page partition has %d" % (blocks, found))
+    first, found = prepare(card, blocks)
     return BlockStore(card, first, found)
 
 

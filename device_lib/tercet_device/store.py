@@ -9,6 +9,8 @@ BLOCK_BYTES = 512
 # MBR partition type "non-filesystem data": the partition that `tercet card prepare` makes.
 PARTITION_TYPE = 0xDA
 _FIRST_BLOCK = 2048
+# What a new partition gets at least, where the card has it: 16 MiB.
+_ROOMY_BLOCKS = 32768
 
 
 def find_partition(card):
@@ -26,7 +28,7 @@ def find_partition(card):
 
 
 def prepare(card, blocks, force=False):
-    """Makes a page partition of `blocks` blocks on an empty card and returns (first block, blocks).
+    """Makes a page partition of at least `blocks` blocks on an empty card and returns (first block, blocks).
 
     Raises DeviceError("card_foreign") when block 0 holds anything and `force` is not set, DeviceError("card_full") when
     the card is smaller.
@@ -36,10 +38,14 @@ def prepare(card, blocks, force=False):
         return found
     block = bytearray(BLOCK_BYTES)
     card.readblocks(0, block)
-    if any(block) and not force:
+    # a card whose only partition is ours may be divided anew: pages are of no worth after their run
+    ours = found and found[0] == _FIRST_BLOCK and not any(block[:446]) and not any(block[462:510])
+    if any(block) and not ours and not force:
         raise DeviceError("card_foreign", "the card holds data and no page partition of %d blocks" % blocks)
-    if _FIRST_BLOCK + blocks > card.ioctl(4, 0):
+    size = card.ioctl(4, 0) - _FIRST_BLOCK
+    if blocks > size:
         raise DeviceError("card_full", "%d blocks of pages do not fit the card's %d" % (blocks, card.ioctl(4, 0)))
+    blocks = max(blocks, min(_ROOMY_BLOCKS, size))
     block = bytearray(BLOCK_BYTES)
     block[446:454] = bytes((0, 0xFE, 0xFF, 0xFF, PARTITION_TYPE, 0xFE, 0xFF, 0xFF))
     struct.pack_into("<II", block, 454, _FIRST_BLOCK, blocks)
