@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tercet.autodiff.checks import check_data
 from tercet.autodiff.graph import PERSISTENT, Graph, Node
 from tercet.autodiff.kernels import KERNELS
 from tercet.autodiff.optimizers import hyper as hyper_at
@@ -91,11 +92,7 @@ class Reference:
     def _check_data(self, x: np.ndarray, target: np.ndarray) -> None:
         if len(x) != self.graph.batch or len(target) != self.graph.batch:
             raise InputError(f"{len(x)} inputs and {len(target)} labels given, the graph's batch is {self.graph.batch}")
-        for node in self.graph.nodes:
-            if node.op.startswith(("read_input", "read_tokens")) and x[0].size != node.dims[1]:
-                raise InputError(f"a sample has {x[0].size} numbers, the network reads {node.dims[1]}")
-            if node.op == "softmax_cross_entropy" and (np.min(target) < 0 or np.max(target) >= node.dims[1]):
-                raise InputError(f"a label is outside 0..{node.dims[1] - 1}")
+        check_data(self.graph, x, target)
 
 
 class _Step:

@@ -150,8 +150,10 @@ def test_a_freed_buffer_is_poisoned():
 @pytest.mark.parametrize(
     ("x", "labels", "words"),
     [
-        (np.zeros((5, 6)), np.array([0, 1, 2, 3, 4]), "outside 0..3"),
-        (np.zeros((5, 6)), np.array([0, 1, 2, 3, -1]), "outside 0..3"),
+        (np.zeros((5, 6)), np.array([0, 1, 2, 3, 4]), r"label 4 of sample 4 is outside 0\.\.3"),
+        (np.zeros((5, 6)), np.array([0, -1, 2, 3, -1]), r"label -1 of sample 1 is outside 0\.\.3"),
+        (np.full((5, 6), np.nan), np.zeros(5, int), "sample 0 holds values that are no numbers"),
+        (np.zeros((5, 6)), np.zeros((5, 2), int), "a target has 2 numbers, the network reads 1"),
         (np.zeros((5, 7)), np.zeros(5, int), "7 numbers, the network reads 6"),
         (np.zeros((4, 6)), np.zeros(4, int), "batch is 5"),
     ],
