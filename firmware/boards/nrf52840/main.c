@@ -16,6 +16,14 @@
 
 extern uint8_t _stack_bottom, _stack_top, _heap_start, _heap_end;
 
+// The linker script's 256 KB, or what the factory wrote if the chip has more.
+static uint8_t *heap_end(void) {
+    enum { LARGEST_KB = 2048 };
+    uint32_t ram_kb = FICR(INFO_RAM);
+    uint8_t *end = (uint8_t *)0x20000000 + 1024 * ram_kb;
+    return ram_kb <= LARGEST_KB && end > &_heap_end ? end : &_heap_end;
+}
+
 const char help_text[] =
     "MicroPython on the nRF52840 for training neural networks with tercet.\n"
     "  machine.Pin(33) or Pin('P1.01')   32 * port + pin\n"
@@ -42,7 +50,7 @@ static void run_repl(void) {
 }
 
 static void live_once(void) {
-    gc_init(&_heap_start, &_heap_end);
+    gc_init(&_heap_start, heap_end());
     mp_init();
     readline_init0();
     timer_deinit_all();

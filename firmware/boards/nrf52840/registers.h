@@ -106,7 +106,7 @@ enum { PIN_DISCONNECTED = 0xffffffff };
 
 // FICR: what the factory wrote. UICR: what the user wrote; both are flash.
 #define FICR(r) REG(0x10000000 + FICR_##r)
-enum { FICR_DEVICEID0 = 0x060, FICR_DEVICEID1 = 0x064, FICR_INFO_VARIANT = 0x104 };
+enum { FICR_DEVICEID0 = 0x060, FICR_DEVICEID1 = 0x064, FICR_INFO_VARIANT = 0x104, FICR_INFO_RAM = 0x10c };
 #define UICR(r) REG(0x10001000 + UICR_##r)
 enum { UICR_PSELRESET0 = 0x200, UICR_PSELRESET1 = 0x204, UICR_APPROTECT = 0x208 };
 
