@@ -100,4 +100,31 @@ void tk_blocks_tn(const tk_blocks_t *t) {
     }
 }
 
+#define STEP_PANEL(at, b0, b1, b2, b3)                                                                               \
+    LOAD_A_ROWS(at) "vldr s4,[%[b]," b0 "]\n vldr s5,[%[b]," b1 "]\n vldr s6,[%[b]," b2 "]\n vldr s7,[%[b]," b3 "]\n" OUTER
+
+void tk_blocks_panel(const tk_panel_t *t) {
+    size_t ldc = 4 * t->ldc, jump = 4 * t->a_jump;
+    for (int i = 0; i < t->blocks; i++) {
+        float *c = t->c + (size_t)i * t->c_step;
+        const float *a0 = t->a + (size_t)i * t->a_step, *a1 = a0 + t->lda, *a2 = a1 + t->lda, *a3 = a2 + t->lda;
+        const float *b = t->panel;
+        int repeats = t->repeats, k;
+        __asm__ volatile(LOAD_C
+                         "5: ldr %[k],%[depth]\n subs %[k],#4\n blt 2f\n"
+                         "1:\n" STEP_PANEL("#0", "#0", "#4", "#8", "#12") STEP_PANEL("#4", "#16", "#20", "#24", "#28")
+                         STEP_PANEL("#8", "#32", "#36", "#40", "#44") STEP_PANEL("#12", "#48", "#52", "#56", "#60")
+                         NEXT_A_ROWS("#16") "adds %[b],#64\n subs %[k],#4\n bge 1b\n"
+                         "2: adds %[k],#4\n beq 4f\n"
+                         "3:\n" STEP_PANEL("#0", "#0", "#4", "#8", "#12") NEXT_A_ROWS("#4") "adds %[b],#16\n"
+                         "subs %[k],#1\n bne 3b\n"
+                         "4: add %[a0],%[jump]\n add %[a1],%[jump]\n add %[a2],%[jump]\n add %[a3],%[jump]\n"
+                         "subs %[repeats],#1\n bne 5b\n" STORE_C
+                         : [c] "+r"(c), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3), [b] "+r"(b),
+                           [k] "=&r"(k), [repeats] "+r"(repeats)
+                         : [ldc] "r"(ldc), [jump] "r"(jump), [depth] "m"(t->depth)
+                         : "cc", "memory", ALL_S);
+    }
+}
+
 #endif
