@@ -20,5 +20,6 @@ void same_bits(const float *x, const float *y, size_t count, const char *what, i
 void check_dense(void);
 void check_conv(void);
 void check_layers(void);
+void check_int8(void);
 
 #endif

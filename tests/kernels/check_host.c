@@ -32,6 +32,7 @@ int main(void) {
     check_dense();
     check_conv();
     check_layers();
+    check_int8();
     printf("%d comparisons, %d failures\n", comparisons, failures);
     return failures != 0;
 }

@@ -56,6 +56,7 @@ static void reset(void) {
     check_dense();
     check_conv();
     check_layers();
+    check_int8();
     print_number("", comparisons);
     print_number(" comparisons, ", failures);
     semihost(4, " failures\n");

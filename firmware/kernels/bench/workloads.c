@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What is timed: whole training steps (forward, loss, backward, update by SGD) and single kernels, on dense random data. */
+#include "../tk_int8.h"
 #include "bench.h"
 
 static float *x, *w1, *b1, *h, *w2, *b2, *y, *dh, *metric;
@@ -89,6 +90,27 @@ static void conv_backward_weights(void) {
 }
 static void depthwise(void) { tk_depthwise_forward(&CONV, c, a, b, b1, TK_NONE); }
 
+static tk_scale_t scale;
+
+static void int8_memory(void) {
+    int32_t *multiplier = (int32_t *)take_floats(128), *bias = (int32_t *)take_floats(128);
+    uint8_t *shift = (uint8_t *)take_floats(32);
+    a = take_floats(128 * 784 / 4);
+    b = take_floats(784 / 4);
+    c = take_floats(128 / 4);
+    for (int i = 0; i < 128; i++) {
+        multiplier[i] = 1 << 30;
+        bias[i] = 0;
+        shift[i] = 42;
+    }
+    scale = (tk_scale_t){bias, multiplier, shift, 0, -128, 127};
+}
+static void int8_dense(void) { tk_int8_dense((int8_t *)c, (int8_t *)b, (int8_t *)a, &scale, 1, 784, 128); }
+static void int8_conv(void) {
+    static const tk_conv_t small = {1, 8, 16, 16, 16, 16, 16, 3, 3, 1, 1, 1, 1, 1};
+    tk_int8_conv2d(&small, (int8_t *)a, (int8_t *)a + 8192, (int8_t *)a + 16384, &scale, 0);
+}
+
 #define CONV_MACS (16 * 16 * 9 * 1024)
 const workload_t workloads[] = {
     {"mlp-64-32-10-b1", small_1, step, 0},
@@ -103,5 +125,7 @@ const workload_t workloads[] = {
     {"conv2d-3x3-16-16-32x32-backward-data", conv_memory, conv_backward_data, CONV_MACS},
     {"conv2d-3x3-16-16-32x32-backward-weights", conv_memory, conv_backward_weights, CONV_MACS},
     {"depthwise-3x3-16-32x32-forward", conv_memory, depthwise, 9 * 16 * 1024},
+    {"int8-dense-128x784", int8_memory, int8_dense, 128 * 784},
+    {"int8-conv2d-3x3-8-16-16x16", int8_memory, int8_conv, 8 * 16 * 9 * 256},
 };
 const uint32_t workload_count = sizeof workloads / sizeof *workloads;
