@@ -27,6 +27,8 @@ from tercet.errors import BoardError, InputError, SetupError
 _MODULE = "tercet_virtual_board"
 _START_S = 60.0
 _STOP_S = 10.0
+# processes that this one started: they are its to reap
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def _launch(command: list[str], folder: Path) -> dict[str, Any]:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
     assert process.stdout is not None
+    _children[process.pid] = process
     try:
         line = _ready_line(process)
     except BaseException:
@@ -152,8 +155,8 @@ def boards() -> list[RunningBoard]:
 
 def _alive(board: RunningBoard) -> bool:
     """Whether the process lives and is this board: process ids are used again."""
-    with contextlib.suppress(ChildProcessError, OSError):
-        os.waitpid(board.pid, os.WNOHANG)  # our own children must not stay as zombies
+    if board.pid in _children and _children[board.pid].poll() is not None:
+        return False
     try:
         os.kill(board.pid, 0)
     except ProcessLookupError:

@@ -206,12 +206,14 @@ def to_body(measurement: Measurement, phase_names: dict[int, str] | None = None)
             "state": measurement.baseline.state, "current_a": measurement.baseline.current_a,
             "power_w": measurement.baseline.current_a * measurement.volts, "ci_a": measurement.baseline.ci_a,
         },
-        "per_region": {name: _estimate_body(getattr(measurement, name)) for name in ("gross", "net", "duration")}
-        if measurement.regions else None,
+        "gross_j": _estimate_body(measurement.gross), "net_j": _estimate_body(measurement.net),
+        "duration_s": _estimate_body(measurement.duration),
         "phases": phases,
         "range_switches": sum(r.range_switches for r in measurement.regions),
     }  # fmt: skip
 
 
-def _estimate_body(value: Estimate) -> dict[str, Any]:
+def _estimate_body(value: Estimate) -> dict[str, Any] | None:
+    if not value.count:
+        return None
     return {"mean": value.mean, "ci": value.ci if np.isfinite(value.ci) else None, "count": value.count}

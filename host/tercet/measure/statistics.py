@@ -48,10 +48,10 @@ def _t_two_sided(t: float, freedom: int) -> float:
 
 
 def estimate(values: np.ndarray) -> Estimate:
-    """The mean of float [n] with its interval; one value alone has an interval without end."""
+    """The mean of float [n] with its interval; one value alone, or none, has an interval without end."""
     values = np.asarray(values, float)
     if len(values) < 2:
-        return Estimate(float(values.mean()), float("inf"), len(values))
+        return Estimate(float(values.mean()) if len(values) else 0.0, float("inf"), len(values))
     half = t_quantile(0.975, len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
     return Estimate(float(values.mean()), half, len(values))
 

@@ -18,6 +18,7 @@ from tercet.kernel_table import HYPER
 from tercet.measure import align, energy
 from tercet.meter.base import Meter
 from tercet.profile.cases import EMPTY, Case, plan
+from tercet.profile.region import abandon
 from tercet.targets import Target
 
 FOLDER = "/tercet"
@@ -83,13 +84,14 @@ class Bench:
             return Raw(tuple(cases), repeats, self._times(cases, repeats, rounds, marked=True), None, None, None)
         self._deploy(cases, repeats, rounds, marked=True)
         self.meter.start()
-        capture = None
         try:
             time_us = self._follow(rounds * len(cases)).reshape(rounds, len(cases))
             tail = round(_BASELINE_MS * 1e-3 * self.meter.capabilities.rate_hz)
             self.meter.wait(align.PREAMBLE_PULSES + rounds * len(cases), tail, 10.0)
-        finally:
-            capture = self.meter.stop()
+        except BaseException:
+            abandon(self.meter)
+            raise
+        capture = self.meter.stop()
         found = align.find(
             capture, rounds * len(cases), region_pin=self._pins[0], phase_pins=self._pins[1],
             durations_s=time_us.ravel() * 1e-6,

@@ -55,7 +55,7 @@ def test_the_body_splits_the_phases():
     body = energy.to_body(measured(made()), {2: "forward", 4: "backward"})
     assert body["valid"] and set(body["phases"]) == {"forward", "backward"}
     total = sum(phase["net_j"] for phase in body["phases"].values())
-    assert total == pytest.approx(body["per_region"]["net"]["mean"], rel=1e-6)
+    assert total == pytest.approx(body["net_j"]["mean"], rel=1e-6)
 
 
 def causes_of(capture, **options):
