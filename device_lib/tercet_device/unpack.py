@@ -86,10 +86,10 @@ class Record:
             _bad("a tensor's head is wrong")
         self.width = WIDTHS[self.kind]
         self.row_bits = self.column_bits = None
-        if not self.flags & CODED:
+        if not self.flags & (CODED | SPARSE):
             self.stream = self._take(self.rows * self.columns * self.width)
         else:
-            self._coded()
+            self._stream()
         self.size = self.at - self.offset
 
     def _take(self, count):
@@ -101,10 +101,11 @@ class Record:
     def _count(self, width):
         return _number(self._take(width), 0, width)
 
-    def _coded(self):
-        self.entries = self._count(1) + 1
-        self.book = self._take(self.entries * self.width)
-        self.value_codes = Huffman(self._take((self.entries + 1) // 2), self.entries)
+    def _stream(self):
+        if self.flags & CODED:
+            self.entries = self._count(1) + 1
+            self.book = self._take(self.entries * self.width)
+            self.value_codes = Huffman(self._take((self.entries + 1) // 2), self.entries)
         if self.flags & SPARSE:
             self.gap_symbols = self._count(1) + 1
             self.gap_codes = Huffman(self._take((self.gap_symbols + 1) // 2), self.gap_symbols)
@@ -113,9 +114,11 @@ class Record:
                 self.row_bits = self._take((self.rows + 7) // 8)
                 self.column_bits = self._take((self.columns + 7) // 8)
         self.stream = self._take(self._count(3))
+        if not self.flags & CODED:
+            self.book = self._take(self.nonzeros * self.width)
 
     def places(self):
-        """(place in the tensor, place in the codebook) of each value that the stream holds."""
+        """(place in the tensor, place in `book`) of each value that the stream holds."""
         bits = Bits(self.stream)
         if not self.flags & SPARSE:
             for at in range(self.rows * self.columns):
@@ -123,7 +126,7 @@ class Record:
             return
         rows, columns = _alive(self.row_bits, self.rows), _alive(self.column_bits, self.columns)
         width, at, end, escape = len(columns), -1, len(rows) * len(columns), self.gap_symbols - 1
-        for _ in range(self.nonzeros):
+        for number in range(self.nonzeros):
             gap = bits.next(self.gap_codes)
             while gap == escape:
                 at += gap
@@ -135,11 +138,11 @@ class Record:
                 place = rows[at % len(rows)] * self.columns + columns[at // len(rows)]
             else:
                 place = rows[at // width] * self.columns + columns[at % width]
-            yield place, bits.next(self.value_codes)
+            yield place, bits.next(self.value_codes) if self.flags & CODED else number
 
     def values(self):
         """All values as stored, `width` bytes each: f32, f16, i16 or i8 by `kind`, little endian."""
-        if not self.flags & CODED:
+        if not self.flags & (CODED | SPARSE):
             return bytearray(self.stream)
         width, book = self.width, self.book
         out = bytearray(self.rows * self.columns * width)

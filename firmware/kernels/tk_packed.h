@@ -13,7 +13,8 @@ enum { TK_CODED = 1, TK_SPARSE = 2, TK_COLUMNS = 4, TK_TRIMMED = 8 };
 enum { TK_VALUE_F32, TK_VALUE_F16, TK_VALUE_I16, TK_VALUE_I8 };
 enum { TK_PACKED_OK, TK_PACKED_SHORT = -1, TK_PACKED_BAD = -2, TK_PACKED_SPACE = -3 };
 
-/* One tensor of a compressed file; the pointers lead into the file. */
+/* One tensor of a compressed file; the pointers lead into the file. `book` are the values of the codebook, or all
+ * non-zeros in order when the record is sparse but not coded. */
 typedef struct {
     const uint8_t *book, *value_lengths, *gap_lengths, *row_bits, *column_bits, *stream;
     uint32_t rows, columns, nonzeros, stream_bytes;

@@ -45,6 +45,17 @@ static int parse_sparse(tk_record_t *r, const uint8_t **p, const uint8_t *end) {
     return TK_PACKED_OK;
 }
 
+static int parse_book(tk_record_t *r, const uint8_t **p, const uint8_t *end) {
+    const uint8_t *q = take(p, end, 1);
+    if (!q) {
+        return TK_PACKED_SHORT;
+    }
+    r->book_count = *q + 1;
+    r->book = take(p, end, (size_t)r->book_count * r->width);
+    r->value_lengths = r->book ? take(p, end, (r->book_count + 1) / 2) : NULL;
+    return r->value_lengths ? TK_PACKED_OK : TK_PACKED_SHORT;
+}
+
 int32_t tk_record_parse(tk_record_t *r, const uint8_t *data, size_t count) {
     const uint8_t *p = data, *end = data + count, *q = take(&p, end, 6);
     if (!q) {
@@ -62,32 +73,24 @@ int32_t tk_record_parse(tk_record_t *r, const uint8_t *data, size_t count) {
         return TK_PACKED_BAD;
     }
     r->width = widths[r->kind];
-    if (!(r->flags & TK_CODED)) {
+    if (!(r->flags & (TK_CODED | TK_SPARSE))) {
         r->stream_bytes = r->rows * r->columns * r->width;
         r->stream = take(&p, end, r->stream_bytes);
         return r->stream ? (int32_t)(p - data) : TK_PACKED_SHORT;
     }
-    if (!(q = take(&p, end, 1))) {
-        return TK_PACKED_SHORT;
+    int status = r->flags & TK_CODED ? parse_book(r, &p, end) : TK_PACKED_OK;
+    if (!status && r->flags & TK_SPARSE) {
+        status = parse_sparse(r, &p, end);
     }
-    r->book_count = *q + 1;
-    r->book = take(&p, end, (size_t)r->book_count * r->width);
-    r->value_lengths = r->book ? take(&p, end, (r->book_count + 1) / 2) : NULL;
-    if (!r->value_lengths) {
-        return TK_PACKED_SHORT;
-    }
-    if (r->flags & TK_SPARSE) {
-        int status = parse_sparse(r, &p, end);
-        if (status) {
-            return status;
-        }
-    }
-    if (!(q = take(&p, end, 3))) {
+    if (status || !(q = take(&p, end, 3))) {
         return TK_PACKED_SHORT;
     }
     r->stream_bytes = number(q, 3);
     r->stream = take(&p, end, r->stream_bytes);
-    return r->stream ? (int32_t)(p - data) : TK_PACKED_SHORT;
+    if (r->stream && !(r->flags & TK_CODED)) {
+        r->book = take(&p, end, (size_t)r->nonzeros * r->width);
+    }
+    return r->stream && r->book ? (int32_t)(p - data) : TK_PACKED_SHORT;
 }
 
 static int length_of(const uint8_t *lengths, int symbol) {
@@ -140,7 +143,7 @@ static uint32_t living(const uint8_t *bits, uint32_t count) {
 }
 
 int tk_reader_start(tk_reader_t *d, const tk_record_t *r) {
-    if (!(r->flags & TK_CODED)) {
+    if (!(r->flags & (TK_CODED | TK_SPARSE))) {
         return TK_PACKED_BAD;
     }
     d->r = *r;
@@ -149,7 +152,7 @@ int tk_reader_start(tk_reader_t *d, const tk_record_t *r) {
     uint32_t columns = r->column_bits ? living(r->column_bits, r->columns) : r->columns;
     d->line = rows * columns;
     d->left = r->flags & TK_SPARSE ? r->nonzeros : d->line;
-    int status = huffman_start(&d->values, r->value_lengths, r->book_count);
+    int status = r->flags & TK_CODED ? huffman_start(&d->values, r->value_lengths, r->book_count) : TK_PACKED_OK;
     return status || !(r->flags & TK_SPARSE) ? status : huffman_start(&d->gaps, r->gap_lengths, r->gap_count);
 }
 
@@ -172,5 +175,5 @@ int tk_reader_next(tk_reader_t *d) {
     }
     d->at++;
     d->left--;
-    return huffman_next(&d->values, d);
+    return d->r.flags & TK_CODED ? huffman_next(&d->values, d) : (int)(d->r.nonzeros - d->left - 1);
 }

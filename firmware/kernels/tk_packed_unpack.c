@@ -79,7 +79,7 @@ int tk_unpack_dense(tk_reader_t *d, const tk_record_t *r, uint8_t *out, size_t o
     if (out_bytes < (size_t)count * r->width) {
         return TK_PACKED_SPACE;
     }
-    if (!(r->flags & TK_CODED)) {
+    if (!(r->flags & (TK_CODED | TK_SPARSE))) {
         copy(out, r->stream, count * r->width);
         return TK_PACKED_OK;
     }

@@ -93,6 +93,8 @@ def test_codings_are_chosen_by_content():
     thin = eight * (generator.random(noise.shape) < 0.05)
     assert tensor.encode(thin).flags & tensor.SPARSE
     assert len(tensor.encode(thin).data) < len(tensor.encode(eight).data) / 5
+    raw = tensor.encode(noise * (generator.random(noise.shape) < 0.3))
+    assert raw.flags & tensor.SPARSE and not raw.flags & tensor.CODED
     assert values.narrowest(np.float32([0.5, 0.25])).code == values.I8
     assert values.narrowest(np.float32([1 / 3])).code == values.F32
 

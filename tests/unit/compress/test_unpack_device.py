@@ -44,6 +44,7 @@ def _model():
     weights = initialise(model)
     weights["dense1.w"] = round_to(weights["dense1.w"], 4) * (generator.random(weights["dense1.w"].shape) < 0.1)
     weights["dense2.w"] = weights["dense2.w"].astype(np.float16).astype(np.float32)
+    weights["conv2d1.w"] *= generator.random(weights["conv2d1.w"].shape) < 0.4
     weights["dense2.b"] = round_to(generator.standard_normal(3), 12, 16)
     return model, weights
 

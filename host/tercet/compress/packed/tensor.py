@@ -6,16 +6,15 @@ Layout, little endian:
     u8  flags        1 coded, 2 sparse, 4 column order, 8 dead rows and columns left out; bits 4..5 kind of the values
     i8  fraction     fixed values are integers times 2^-fraction
     u16 rows, u16 columns            the tensor as a matrix: first axis, all others
-    not coded:  the values
     coded:      u8 values in the codebook - 1, the codebook, its code lengths (four bits each)
-     sparse:    u8 gap symbols - 1, their code lengths, u24 non-zeros
-     trimmed:   a bit per row, then a bit per column: 1 = alive (least significant bit first)
-     always:    u24 bytes of the stream, the stream
+    sparse:     u8 gap symbols - 1, their code lengths, u24 non-zeros
+    trimmed:    a bit per row, then a bit per column: 1 = alive (least significant bit first)
+    either:     u24 bytes of the stream, the stream
+    not coded:  the values: all of them, or the non-zeros of a sparse tensor
 
-A sparse stream holds for each non-zero its gap, the number of zeros since the last one, then its codebook entry.
-The last gap symbol
-stands for that many zeros without a value. Positions count along rows, or along columns, of the living part of the
-matrix.
+A sparse stream holds for each non-zero its gap, the number of zeros since the last one, then, if coded, its codebook
+entry. The last gap symbol stands for that many zeros without a value. Positions count along rows, or along columns, of
+the living part of the matrix.
 """
 
 from __future__ import annotations
@@ -64,9 +63,11 @@ def encode(values: np.ndarray, order: int | None = None) -> Coding:
     found = [Coding(bytes([kind.code << 4]) + head + kind.encode(table), kind.code << 4)]
     if 1 <= len(np.unique(table)) <= 256:
         found.append(_dense(table, kind))
-    if 1 <= len(np.unique(table[table != 0])) <= 256:
-        found.append(_sparse(table, *_best_order(table, (0, COLUMNS) if order is None else (order,))))
-        found = found if order is None else found[-1:]
+    distinct = len(np.unique(table[table != 0]))
+    if distinct:
+        way = _best_order(table, (0, COLUMNS) if order is None else (order,))
+        sparse = [_sparse(table, *way, coded) for coded in (False, True) if not coded or distinct <= 256]
+        found = found + sparse if order is None else sparse
     return min(found, key=lambda coding: len(coding.data))
 
 
@@ -94,9 +95,12 @@ def _nibbles(lengths: np.ndarray) -> bytes:
     return (padded[::2] | padded[1::2] << 4).astype(np.uint8).tobytes()
 
 
-def _book(flags: int, kind: Kind, shape: tuple[int, ...], book: np.ndarray, lengths: np.ndarray) -> bytes:
-    head = struct.pack("<BbHHB", flags | kind.code << 4, kind.fraction, *shape, len(book) - 1)
-    return head + kind.encode(book) + _nibbles(lengths)
+def _head(flags: int, kind: Kind, shape: tuple[int, ...]) -> bytes:
+    return struct.pack("<BbHH", flags | kind.code << 4, kind.fraction, *shape)
+
+
+def _book(kind: Kind, book: np.ndarray, lengths: np.ndarray) -> bytes:
+    return bytes([len(book) - 1]) + kind.encode(book) + _nibbles(lengths)
 
 
 def _dense(table: np.ndarray, kind: Kind) -> Coding:
@@ -104,7 +108,7 @@ def _dense(table: np.ndarray, kind: Kind) -> Coding:
     counts = np.bincount(symbols.ravel())
     lengths = huffman.code_lengths(counts)
     stream = huffman.join(huffman.canonical_codes(lengths)[symbols.ravel()], lengths[symbols.ravel()])
-    data = _book(CODED, kind, table.shape, book, lengths) + _u24(len(stream)) + stream
+    data = _head(CODED, kind, table.shape) + _book(kind, book, lengths) + _u24(len(stream)) + stream
     return Coding(data, CODED, int((counts * lengths).sum()), huffman.entropy_bits(counts), len(book))
 
 
@@ -120,27 +124,29 @@ def gaps_of(positions: np.ndarray, symbols: int) -> tuple[np.ndarray, np.ndarray
     return gaps, valued
 
 
-def _sparse(table: np.ndarray, flags: int, gap_symbols: int) -> Coding:
-    flags |= CODED | SPARSE
+def _sparse(table: np.ndarray, flags: int, gap_symbols: int, coded: bool = True) -> Coding:
+    flags |= SPARSE | (CODED if coded else 0)
     line = _line(table, flags)
     positions = np.flatnonzero(line)
     book, values = np.unique(line[positions], return_inverse=True)
     kind = narrowest(book)
     gaps, valued = gaps_of(positions, gap_symbols)
     gap_counts, value_counts = np.bincount(gaps, minlength=gap_symbols), np.bincount(values)
-    gap_lengths, value_lengths = huffman.code_lengths(gap_counts), huffman.code_lengths(value_counts)
+    gap_lengths = huffman.code_lengths(gap_counts)
+    value_lengths = huffman.code_lengths(value_counts) if coded else np.zeros(len(book), np.uint8)
     owner = np.cumsum(valued) - 1
     codes = np.stack([huffman.canonical_codes(gap_lengths)[gaps], np.zeros(len(gaps), np.int64)], 1)
     lengths = np.stack([gap_lengths[gaps].astype(np.int64), np.zeros(len(gaps), np.int64)], 1)
     codes[valued, 1] = huffman.canonical_codes(value_lengths)[values[owner[valued]]]
     lengths[valued, 1] = value_lengths[values[owner[valued]]]
     stream = huffman.join(codes.ravel(), lengths.ravel())
-    data = _book(flags, kind, table.shape, book, value_lengths)
+    data = _head(flags, kind, table.shape) + (_book(kind, book, value_lengths) if coded else b"")
     data += bytes([gap_symbols - 1]) + _nibbles(gap_lengths) + _u24(len(positions))
     if flags & TRIMMED:
         data += b"".join(np.packbits(table.any(axis), bitorder="little").tobytes() for axis in (1, 0))
-    entropy = huffman.entropy_bits(gap_counts) + huffman.entropy_bits(value_counts)
-    return Coding(data + _u24(len(stream)) + stream, flags, int(lengths.sum()), entropy, len(book))
+    data += _u24(len(stream)) + stream + (b"" if coded else kind.encode(line[positions]))
+    entropy = huffman.entropy_bits(gap_counts) + (huffman.entropy_bits(value_counts) if coded else 0.0)
+    return Coding(data, flags, int(lengths.sum()), entropy, len(book) if coded else 0)
 
 
 def _u24(count: int) -> bytes:
@@ -185,24 +191,34 @@ def decode(source: Reader) -> np.ndarray:
     rows, columns = source.number(2), source.number(2)
     if rows * columns > MAX_ELEMENTS:
         raise ArtifactError(f"a tensor of {rows} x {columns} is larger than a compressed file may hold")
-    if not flags & CODED:
+    if not flags & (CODED | SPARSE):
         return kind.decode(source.take(rows * columns * kind.width_bytes)).reshape(rows, columns).copy()
-    count = source.number(1) + 1
-    book = kind.decode(source.take(count * kind.width_bytes))
-    values = huffman.Decoder(source.nibbles(count))
-    if not flags & SPARSE:
+    book, values = np.zeros(0, np.float32), None
+    if flags & CODED:
+        count = source.number(1) + 1
+        book = kind.decode(source.take(count * kind.width_bytes))
+        values = huffman.Decoder(source.nibbles(count))
+    if values and not flags & SPARSE:
         bits = huffman.BitReader(source.take(source.number(3)))
         return book[[values.next(bits) for _ in range(rows * columns)]].reshape(rows, columns)
+    return _decode_sparse(source, flags, kind, (rows, columns), book, values)
+
+
+def _decode_sparse(
+    source: Reader, flags: int, kind: Kind, shape: tuple[int, int], book: np.ndarray, values: huffman.Decoder | None
+) -> np.ndarray:
     gap_symbols = source.number(1) + 1
     gaps = huffman.Decoder(source.nibbles(gap_symbols))
     nonzeros = source.number(3)
-    live_rows, live_columns = np.ones(rows, bool), np.ones(columns, bool)
+    live = [np.ones(count, bool) for count in shape]
     if flags & TRIMMED:
-        live_rows, live_columns = source.flags(rows), source.flags(columns)
+        live = [source.flags(count) for count in shape]
     bits = huffman.BitReader(source.take(source.number(3)))
-    line = np.zeros(int(live_rows.sum()) * int(live_columns.sum()), np.float32)
+    stored = kind.decode(source.take(nonzeros * kind.width_bytes)) if values is None else book
+    height, width = (int(each.sum()) for each in live)
+    line = np.zeros(height * width, np.float32)
     at = -1
-    for _ in range(nonzeros):
+    for number in range(nonzeros):
         gap = gaps.next(bits)
         while gap == gap_symbols - 1:
             at += gap
@@ -210,9 +226,7 @@ def decode(source: Reader) -> np.ndarray:
         at += gap + 1
         if at >= len(line):
             raise ArtifactError("a non-zero stands outside its tensor")
-        line[at] = book[values.next(bits)]
-    table = np.zeros((rows, columns), np.float32)
-    shape = (int(live_rows.sum()), int(live_columns.sum()))
-    part = line.reshape(shape[::-1]).T if flags & COLUMNS else line.reshape(shape)
-    table[np.ix_(live_rows, live_columns)] = part
+        line[at] = stored[number if values is None else values.next(bits)]
+    table = np.zeros(shape, np.float32)
+    table[np.ix_(*live)] = line.reshape(width, height).T if flags & COLUMNS else line.reshape(height, width)
     return table
