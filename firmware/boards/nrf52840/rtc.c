@@ -41,7 +41,9 @@ static mp_obj_t rtc_datetime(size_t n_args, const mp_obj_t *args) {
         for (int i = 0; i < 8; ++i) {
             v[i] = mp_obj_get_int(items[i]);
         }
-        reset_at_us = timeutils_seconds_since_epoch(v[0], v[1], v[2], v[4], v[5], v[6]) * 1000000ull + v[7] - clock_us();
+        // Before 2000 the function wraps below zero in 32 bits; back to 32 bits it is right from 1970 to 2106.
+        uint32_t seconds = (uint32_t)timeutils_seconds_since_epoch(v[0], v[1], v[2], v[4], v[5], v[6]);
+        reset_at_us = seconds * 1000000ull + v[7] - clock_us();
         return mp_const_none;
     }
     uint64_t now = rtc_unix_us();
