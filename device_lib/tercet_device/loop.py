@@ -23,7 +23,15 @@ def open_card(settings):
     from tercet_device.sd import SDCard
 
     pins = {name: Pin(settings[name]) for name in ("sck", "mosi", "miso")}
-    return SDCard(SPI(settings["spi"], **pins), Pin(settings["cs"], Pin.OUT), kernels, settings["baudrate"])
+    wires = SPI(settings["spi"], **pins), Pin(settings["cs"], Pin.OUT), kernels, settings["baudrate"]
+    if settings.get("native"):
+        try:
+            from tercet_device.native_card import NativeCard
+
+            return NativeCard(*wires, settings["native"])
+        except ImportError:
+            pass
+    return SDCard(*wires)
 
 
 def open_store(settings, blocks):

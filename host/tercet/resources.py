@@ -30,6 +30,15 @@ def kernels(architecture: str, operators: str = "mlp") -> Path:
     return _find(f"natmod/{name}", built, f"the kernel module for {architecture}", "make kernels")
 
 
+def card_driver(architecture: str) -> Path | None:
+    """The native card driver for an architecture, or None where there is none: the portable one then serves."""
+    name = f"{architecture}/card/tercet_card.mpy"
+    try:
+        return _find(f"natmod/{name}", f"build/firmware/natmod/{name}", "the card driver", "make kernels")
+    except SetupError:
+        return None
+
+
 def firmware(target: str) -> Path:
     """The firmware image (Intel HEX) for a target."""
     folder = {"nrf52840dk": "nrf52840"}.get(target, target)

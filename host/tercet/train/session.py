@@ -63,6 +63,9 @@ def library_files(target: Target, operators: str) -> Iterator[tuple[str, bytes]]
     for path in sorted(resources.device_library().glob("*.py")):
         yield f"/lib/tercet_device/{path.name}", path.read_bytes()
     yield "/lib/tercet_kernels.mpy", resources.kernels(target.mpy_arch, operators).read_bytes()
+    driver = resources.card_driver(target.mpy_arch) if target.card.get("native") else None
+    if driver is not None:
+        yield "/lib/tercet_card.mpy", driver.read_bytes()
 
 
 def deploy(

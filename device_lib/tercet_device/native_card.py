@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card with its block transfers in native code. Initialisation, and buffers that DMA does not reach, stay with SDCard."""
+
+from array import array
+
+import tercet_card
+from uctypes import addressof
+
+from tercet_device.errors import DeviceError
+from tercet_device.sd import SDCard
+
+_ATTEMPTS = 3
+_RAM = 0x20000000
+_DEADLINE_CYCLES = 600 * 64000
+_CYCLES, _CYCLES_CONTROL, _DEBUG_CONTROL = 0xE0001004, 0xE0001000, 0xE000EDFC
+_KINDS = {
+    -1: ("card_missing", "the card stopped answering"),
+    -2: ("card_refused", "the card refused the transfer"),
+    -3: ("card_timeout", "the card did not get ready in time"),
+    -4: ("card_crc", "a block or a command arrived damaged"),
+    -5: ("card_protected", "the card is write-protected"),
+    -6: ("card_range", "the card has no such block"),
+}
+
+
+class NativeCard(SDCard):
+    """As SDCard; `native` holds [SPIM base, CS set register, CS clear register, CS mask, frequency, SCK, MOSI, MISO].
+
+    `begin` starts a transfer and `collect` waits for its end, so that computation can lie between them.
+    """
+
+    def __init__(self, spi, cs, kernels, baudrate, native):
+        super().__init__(spi, cs, kernels, baudrate)
+        from machine import mem32
+
+        mem32[_DEBUG_CONTROL] |= 1 << 24
+        mem32[_CYCLES_CONTROL] |= 1
+        self._job = bytearray(tercet_card.JOB_BYTES)
+        tercet_card.setup(self._job, array("I", native + [self._unit, _CYCLES, _DEADLINE_CYCLES]))
+        self._under_way = None
+
+    def begin(self, write, block, view):
+        """Starts to move whole blocks between the card and `view`, which must stay where it is until `collect`."""
+        self._under_way = (write, block, view)
+        tercet_card.start(self._job, write, block, view)
+
+    def advance(self):
+        """Moves the transfer on; True when `collect` would not wait."""
+        return tercet_card.advance(self._job) != 1
+
+    def collect(self):
+        """Waits for the end of the transfer; one that was damaged is made again, at most twice."""
+        write, block, view = self._under_way
+        self._under_way = None
+        for _ in range(_ATTEMPTS):
+            result = tercet_card.finish(self._job)
+            if result == 0:
+                return
+            if result != -4:
+                break
+            tercet_card.start(self._job, write, block, view)
+        kind, text = _KINDS[result]
+        raise DeviceError(kind, "%s (block %d)" % (text, block))
+
+    def readblocks(self, block, buffer, offset=0):
+        if offset or len(buffer) % 512 or addressof(buffer) < _RAM:
+            return super().readblocks(block, buffer, offset)
+        self.begin(0, block, buffer)
+        self.collect()
+
+    def writeblocks(self, block, buffer, offset=0):
+        if offset or len(buffer) % 512 or addressof(buffer) < _RAM:
+            return super().writeblocks(block, buffer, offset)
+        self.begin(1, block, buffer)
+        self.collect()

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * SPIM3 by its registers: one EasyDMA transfer at a time. Transmit buffers share no 8 KB RAM block with what the processor
+ * touches meanwhile (errata 195 and 198): the caller computes between transfers, not during those that send data. */
+#include "tc_card.h"
+
+enum { START = 0x010 / 4, END = 0x118 / 4, ENABLE = 0x500 / 4, SCK = 0x508 / 4, MOSI = 0x50C / 4, MISO = 0x510 / 4,
+       FREQUENCY = 0x524 / 4, RXD_PTR = 0x534 / 4, RXD_MAXCNT = 0x538 / 4, TXD_PTR = 0x544 / 4, TXD_MAXCNT = 0x548 / 4,
+       CONFIG = 0x554 / 4, ORC = 0x5C0 / 4, ON = 7 };
+
+static const uint16_t kept[6] = {SCK, MOSI, MISO, FREQUENCY, CONFIG, ORC};
+
+void tc_spim_open(tc_job_t *job) {
+    volatile uint32_t *r = job->port.spim;
+    const uint32_t ours[6] = {job->port.psel_sck, job->port.psel_mosi, job->port.psel_miso, job->port.frequency, 0, 0xFF};
+    r[ENABLE] = 0;
+    for (int i = 0; i < 6; i++) {
+        job->saved[i] = r[kept[i]];
+        r[kept[i]] = ours[i];
+    }
+    r[ENABLE] = ON;
+}
+
+void tc_spim_close(tc_job_t *job) {
+    volatile uint32_t *r = job->port.spim;
+    r[ENABLE] = 0;
+    for (int i = 0; i < 6; i++) {
+        r[kept[i]] = job->saved[i];
+    }
+}
+
+void tc_spim_begin(tc_job_t *job, const void *transmit, uint32_t sent, void *receive, uint32_t received) {
+    volatile uint32_t *r = job->port.spim;
+    r[TXD_PTR] = (uint32_t)(uintptr_t)transmit;
+    r[TXD_MAXCNT] = sent;
+    r[RXD_PTR] = (uint32_t)(uintptr_t)receive;
+    r[RXD_MAXCNT] = received;
+    r[END] = 0;
+    r[START] = 1;
+    job->moving = true;
+}
+
+bool tc_spim_busy(tc_job_t *job) { return job->port.spim[END] == 0; }
