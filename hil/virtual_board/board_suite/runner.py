@@ -139,5 +139,6 @@ def _difference(work: pathlib.Path, name: str) -> str:
     right = seen.read_text(errors="replace").splitlines()
     for number, (want, got) in enumerate(zip([*left, "<end>"], [*right, "<end>"], strict=False), start=1):
         if want != got:
-            return f"line {number}: expected {want!r}, got {got!r}"
+            end = f" ... {right[-1]!r}" if "Traceback" in got else ""
+            return f"line {number}: expected {want!r}, got {got!r}{end}"
     return "differs in line ends"

@@ -67,6 +67,14 @@ def test_flash_programs_every_page_through_the_algorithm_on_the_core(start_board
     assert set(dump(board, tmp_path / "read.bin", 0, 0x20000)) == {0xFF}
 
 
+def test_flashed_micropython_answers(start_board, firmware_hex):
+    board = start_board("--pace", "max")
+    assert "programmed" in pyocd(board, "flash", "-v", firmware_hex)
+    with serial.Serial(board.serial, 115200, timeout=30) as console:
+        console.write(b"\rprint(6 * 7)\r")
+        assert console.read_until(b"\r\n42\r\n").endswith(b"\r\n42\r\n")
+
+
 def test_commander_halts_steps_breaks_and_watches(start_board, pulses_hex, pulses_elf):
     board = start_board("--pace", "max")
     pyocd(board, "flash", pulses_hex)
