@@ -189,3 +189,24 @@ def test_hard_reset_keeps_files(virtual_board: VirtualBoard) -> None:
 def test_deep_recursion_is_an_exception(virtual_board: VirtualBoard) -> None:
     code = "def deeper(): deeper()\ntry: deeper()\nexcept RuntimeError as error: print(error)"
     assert "maximum recursion depth" in virtual_board.mpremote("exec", code)
+
+
+OVERFLOW = b"""@micropython.asm_thumb
+def fill():
+    label(AGAIN)
+    push({r4})
+    b(AGAIN)
+fill()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [(b"import machine; machine.mem32[0x30000000]\n", b"bfar=30000000"), (OVERFLOW, b"stack overflow")],
+    ids=["bus fault", "stack overflow"],
+)
+def test_a_fault_says_where_and_starts_anew(virtual_board: VirtualBoard, program: bytes, words: bytes) -> None:
+    with serial.Serial(virtual_board.serial, 115200, timeout=20) as port:
+        _raw_repl(port)
+        port.write(program + b"\x04")
+        assert words in port.read_until(b"\r\nMicroPython")
+        assert b"tercet-nrf52840dk" in port.read_until(b">>> ")

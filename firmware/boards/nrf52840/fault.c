@@ -41,7 +41,8 @@ static void print_word(const char *name, uint32_t value) {
 void fault_handler(const uint32_t *frame, uint32_t exc_return) {
     extern uint32_t _stack_bottom, _stack_top;
     print("\r\nFAULT");
-    if (frame >= &_stack_bottom && frame < &_stack_top) {
+    enum { STKERR = 1 << 12 }; // the frame did not fit: the stack is full, and nothing in it is this fault's
+    if (!(SCB_CFSR & STKERR) && frame >= &_stack_bottom && frame < &_stack_top) {
         print_word(" pc=", frame[6]);
         print_word(" lr=", frame[5]);
     } else {
