@@ -164,7 +164,7 @@ class Builder:
 
     def first_token(self) -> Builder:
         """The vector of the first position."""
-        return self.layer("first_token")
+        return self.layer("slice", axis=0, first=0, width=1).reshape(*self.shape[1:])
 
     def attention(self, heads: int, *, causal: bool = False) -> Builder:
         """Multi-head self-attention over (tokens, width), with projections of query, key, value and output."""

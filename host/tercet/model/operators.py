@@ -114,10 +114,32 @@ def _reshape(where: str, attrs: Attrs, shapes: list[Shape]) -> Shape:
     return shape
 
 
+def _slice(where: str, attrs: Attrs, shapes: list[Shape]) -> Shape:
+    axis, first, width = attrs["axis"], attrs["first"], attrs["width"]
+    if not 0 <= axis < len(shapes[0]) or first < 0 or first + width > shapes[0][axis]:
+        raise InputError(f"{where}: elements {first}..{first + width} of axis {axis} are not all in {list(shapes[0])}")
+    return (*shapes[0][:axis], width, *shapes[0][axis + 1 :])
+
+
+def collapse(shape: Shape, axes: list[int]) -> tuple[Shape, list[int]]:
+    """(shape, axes) of the same reordering with the axes of 1 left out and those joined that stay neighbours."""
+    order = [axis for axis in axes if shape[axis] != 1]
+    groups: list[list[int]] = []
+    for axis in order:
+        between = [n for n in range(groups[-1][-1] + 1, axis) if shape[n] != 1] if groups else [0]
+        if groups and axis > groups[-1][-1] and not between:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    ranked = sorted(groups)
+    extents = tuple(product(tuple(shape[axis] for axis in group)) for group in ranked)
+    return extents, [ranked.index(group) for group in groups]
+
+
 def _transpose(where: str, attrs: Attrs, shapes: list[Shape]) -> Shape:
     axes = attrs["axes"]
-    if sorted(axes) != list(range(len(shapes[0]))) or len(axes) > 3:
-        raise InputError(f"{where}: axes {list(axes)} do not reorder shape {list(shapes[0])} (three axes at most)")
+    if sorted(axes) != list(range(len(shapes[0]))) or len(collapse(shapes[0], axes)[0]) > 3:
+        raise InputError(f"{where}: axes {list(axes)} do not reorder shape {list(shapes[0])}, or move more than three")
     return tuple(shapes[0][axis] for axis in axes)
 
 
@@ -175,5 +197,5 @@ OPERATORS: dict[str, Operator] = {
     "position": Operator(lambda where, a, s: s[0], lambda a, s: {"w": (s[0], "normal")}),
     "attention_scores": Operator(_heads),
     "attention_mix": Operator(lambda where, a, s: s[1]),
-    "first_token": Operator(lambda where, a, s: s[0][1:]),
+    "slice": Operator(_slice),
 }

@@ -87,7 +87,7 @@ def _layer(torch, layer, xs, p, training):
         "layer_norm": lambda: F.layer_norm(x, x.shape[-1:], p["gamma"], p["beta"], float(np.float32(a["epsilon"]))),
         "embedding": lambda: F.embedding(x, p["w"]),
         "position": lambda: x + p["w"],
-        "first_token": lambda: x[:, 0],
+        "slice": lambda: x.narrow(a["axis"] + 1, a["first"], a["width"]),
     }
     return functions[layer.op]()
 

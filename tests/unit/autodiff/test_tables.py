@@ -62,3 +62,12 @@ def test_work_is_counted():
     assert elements("softmax_forward", (5, 7)) == 35
     assert elements("groupnorm_forward", (2, 8, 25, 4, *split_float(1e-5))) == 400
     assert all(workspace_bytes(op, (1,) * len(row.dims)) % 16 == 0 for op, row in KERNELS.items())
+
+
+def test_the_examples_of_the_models_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs/models.md").read_text()
+    names: dict[str, object] = {}
+    for block in text.split("```python\n")[1:]:
+        exec(block.split("```")[0], names)
+    assert 0 <= names["share"] <= 1 and len(names["losses"]) == 2

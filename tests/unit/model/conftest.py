@@ -17,7 +17,7 @@ def make_onnx(tmp_path, onnx):
     helper = onnx.helper
 
     def make(rows, constants, shape, *, opset=17, dtype=1, name="net.onnx"):
-        nodes = [helper.make_node(op, ins, [out], name=f"n_{out}", **attrs) for op, ins, out, attrs in rows]
+        nodes = [helper.make_node(op, ins, out.split(","), name=f"n_{out}", **attrs) for op, ins, out, attrs in rows]
         graph = helper.make_graph(
             nodes,
             "net",

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from tercet.autodiff import training_graph
-from tercet.autodiff.reference import predict
-from tercet.model.exchange import import_onnx
+from tercet.autodiff.reference import Reference, predict
+from tercet.model.exchange import import_onnx, write_back
 
 
 def numbers(*shape, seed=0, low=-1.0):
@@ -110,6 +110,16 @@ CASES = {
     "squeeze": one("Squeeze", ints(2, 3), shape=("N", 4, 1, 1)),
     "unsqueeze": one("Unsqueeze", ints(1), shape=ROW),
     "transpose": one("Transpose", perm=[0, 2, 3, 1]),
+    "transpose-five": one("Transpose", perm=[0, 2, 1, 3, 4], shape=("N", 2, 3, 4, 5)),
+    "split": ([("Split", ["x"], "a,b", {"axis": 1}), ("Mul", ["a", "b"], "y", {})], {}, ROW, 11),
+    "split-widths": (
+        [("Split", ["x", "w"], "a,b,c", {"axis": -1}), ("Concat", ["c", "a", "b"], "y", {"axis": 3})],
+        {"w": ints(3, 1, 2)}, IMAGE, 17,
+    ),
+    "slice": one("Slice", ints(1, 0), ints(-1, 99), ints(1, 2)),
+    "slice-attributes": one("Slice", opset=9, starts=[1], ends=[3], axes=[3]),
+    "gather-one": one("Gather", np.array(-1), axis=2),
+    "gather-kept": one("Gather", ints(2), axis=2),
     "transpose-free": one("Transpose", perm=[0, 3, 1, 2], shape=("N", 8, 6, 1)),
     "folded": (
         [("Mul", ["w", "two"], "w2", {}), ("MatMul", ["x", "w2"], "y", {})],
@@ -170,6 +180,27 @@ def test_transposes_around_convolutions_of_keras_cancel(make_onnx, run_onnx):
     assert ops.count("transpose") == 1, "only the one before the flattening moves data"
     graph = training_graph(imported.model, 2)
     assert not any(node.op.startswith("softmax_forward") for node in graph.nodes), "the loss contains the softmax"
+
+
+def test_merged_zeros_are_parameters_of_their_own(make_onnx, run_onnx, tmp_path):
+    """Exporters merge equal tensors: two biases of zeros, and gamma with the variance, must not be trained as one."""
+    rows = [
+        ("Gemm", ["x", "w", "zeros"], "g", {}),
+        ("BatchNormalization", ["g", "ones", "zeros", "zeros", "ones"], "n", {}),
+        ("Relu", ["n"], "r", {}),
+        ("Gemm", ["r", "v", "zeros"], "y", {}),
+    ]
+    table = {"w": numbers(6, 6), "v": numbers(6, 6, seed=1), "zeros": np.zeros(6, np.float32), "ones": np.ones(6, np.float32)}
+    path = make_onnx(rows, table, ("N", 6))
+    imported = import_onnx(path)
+    assert len(imported.model.parameters) == 8
+    run = Reference(training_graph(imported.model, 4), imported.weights)
+    x = numbers(4, 6, seed=3)
+    run.step(x, np.array([0, 1, 2, 3]))
+    target = write_back(path, run.weights, tmp_path / "trained.onnx")
+    again = import_onnx(target)
+    assert all(np.array_equal(run.weights[name], again.weights[name]) for name in run.weights)
+    assert np.abs(run_onnx(target, x) - predict(imported.model, run.weights, x)).max() < 1e-5
 
 
 def test_a_shared_matrix_is_one_parameter_with_both_gradients(make_onnx):

@@ -8,7 +8,7 @@ from tercet.autodiff.rules.rule import Rule
 from tercet.autodiff.tape import Call, Tape, Value
 from tercet.kernel_table import ACTIVATIONS, split_count, split_float
 from tercet.model.graph import Layer
-from tercet.model.operators import FUSIBLE, OPERATORS, product
+from tercet.model.operators import FUSIBLE, OPERATORS, collapse, product
 
 
 def _output(tape: Tape, layer: Layer, inputs: list[Value]) -> Value:
@@ -147,16 +147,22 @@ def _concat_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs: l
     return found
 
 
-def _first_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:
+def _slice_dims(tape: Tape, layer: Layer, x: Value) -> tuple[int, ...]:
+    axis, inner = layer.attrs["axis"], product(x.shape[layer.attrs["axis"] + 1 :])
+    widths = (x.shape[axis] * inner, layer.attrs["first"] * inner, layer.attrs["width"] * inner)
+    return (tape.batch * product(x.shape[:axis]), *widths)
+
+
+def _slice_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:
     y, x = _output(tape, layer, inputs), inputs[0]
-    dims = (tape.batch, product(x.shape), 0, product(y.shape))
+    dims = _slice_dims(tape, layer, x)
     tape.node("slice", layer.name, dims, outs={"y": y.tensor}, ins={"x": x.tensor})
     return Call(layer, inputs, y)
 
 
-def _first_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs: list[bool]) -> list[str | None]:
+def _slice_backward(tape: Tape, updates: Updates, call: Call, dy: str, needs: list[bool]) -> list[str | None]:
     dx = _gradient(tape, call)
-    dims = (tape.batch, product(call.inputs[0].shape), 0, product(call.output.shape))
+    dims = _slice_dims(tape, call.layer, call.inputs[0])
     tape.node("slice_backward", f"{call.layer.name}.backward", dims, outs={"dx": dx}, ins={"dy": dy})
     return [dx]
 
@@ -168,9 +174,10 @@ def _alias_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: st
 
 
 def _transpose_node(tape: Tape, name: str, source: Value, target: str, axes: list[int]) -> None:
-    extents = [tape.batch, *source.shape] + [1] * (3 - len(source.shape))
-    order = [0, *(axis + 1 for axis in axes), *range(len(axes) + 1, 4)]
-    tape.node("transpose", name, (*extents, *order), outs={"y": target}, ins={"x": source.tensor})
+    shape, order = collapse(source.shape, axes)
+    extents = [tape.batch, *shape] + [1] * (3 - len(shape))
+    moved = [0, *(axis + 1 for axis in order), *range(len(order) + 1, 4)]
+    tape.node("transpose", name, (*extents, *moved), outs={"y": target}, ins={"x": source.tensor})
 
 
 def _transpose_forward(tape: Tape, layer: Layer, inputs: list[Value], activation: str) -> Call:
@@ -215,7 +222,7 @@ RULES = {
     "scale": Rule(_scale_forward, _scale_backward),
     "multiply": Rule(_multiply_forward, _multiply_backward),
     "concat": Rule(_concat_forward, _concat_backward),
-    "first_token": Rule(_first_forward, _first_backward),
+    "slice": Rule(_slice_forward, _slice_backward),
     "reshape": _ALIAS,
     "flatten": _ALIAS,
     "transpose": Rule(_transpose_forward, _transpose_backward),

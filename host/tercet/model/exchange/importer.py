@@ -24,11 +24,16 @@ from tercet.model.operators import Shape
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a parameter stands in the ONNX file: the tensor's name, whether it is transposed there, its shape there."""
+    """Where a parameter stands in the ONNX file: the tensor's name, whether it is transposed there, its shape there.
+
+    `reader` (output name of a node, number of its input) is given where exporters have merged equal tensors of different
+    parameters into one: a tensor of one repeated number, such as a bias of zeros, belongs to each of its readers alone.
+    """
 
     tensor: str
     transposed: bool
     shape: tuple[int, ...]
+    reader: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,13 @@ class Importer:
         self.net.layers[-1] = replace(layer, parameters=names)
         self.values[node.output[0]] = self.net.at
 
-    def origin(self, name: str, what: str, *, transposed: bool = False) -> Origin:
-        """The origin of a parameter."""
-        return Origin(name, transposed, self.constant(name, what).shape)
+    def origin(self, node: Any, number: int, what: str, *, transposed: bool = False) -> Origin:
+        """The origin of the parameter that is a node's input of that number."""
+        name = node.input[number]
+        value = self.constant(name, what)
+        merged = self.readers[name] > 1 and value.size > 0 and bool((value == value.reshape(-1)[0]).all())
+        reader = (str(node.output[0]), number) if merged else None
+        return Origin(name, transposed, value.shape, reader)
 
     def attributes(self, node: Any) -> dict[str, Any]:
         """The attributes of a node by name; text as str."""

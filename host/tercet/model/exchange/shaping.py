@@ -43,7 +43,7 @@ def _add(importer: Importer, node: Any) -> None:
     elif add_bias(importer, node, value, constant):
         return
     elif tuple(numbers.shape[-len(shape) :]) == shape and numbers.size == product(shape):
-        parameters = {"w": importer.origin(constant, "addend")}
+        parameters = {"w": importer.origin(node, list(node.input).index(constant), "addend")}
         importer.append(node, "position", (importer.value(value),), parameters)
     else:
         raise InputError(
@@ -160,6 +160,48 @@ def _transpose(importer: Importer, node: Any) -> None:
         importer.append(node, "transpose", (source,), axes=axes)
 
 
+def _split(importer: Importer, node: Any) -> None:
+    attrs, shape = importer.attributes(node), importer.shape(node.input[0])
+    axis = int(attrs.get("axis", 0)) % (len(shape) + 1)
+    if axis == 0:
+        raise InputError("samples of a batch cannot be parted")
+    widths = attrs.get("split")
+    if len(node.input) > 1 and node.input[1]:
+        widths = importer.constant(node.input[1], "widths").reshape(-1).tolist()
+    if widths is None:
+        most = -(-shape[axis - 1] // len(node.output))
+        widths = [min(most, shape[axis - 1] - most * number) for number in range(len(node.output))]
+    first = 0
+    for output, width in zip(node.output, widths, strict=True):
+        importer.net.layer("slice", inputs=(importer.value(node.input[0]),), axis=axis - 1, first=first, width=int(width))
+        importer.values[output] = importer.net.at
+        first += int(width)
+
+
+def _slice(importer: Importer, node: Any) -> None:
+    attrs, shape = importer.attributes(node), importer.shape(node.input[0])
+
+    def numbers(number: int, name: str) -> list[int] | None:
+        if len(node.input) > number and node.input[number]:
+            return [int(value) for value in importer.constant(node.input[number], name).reshape(-1)]
+        return attrs.get(name)
+
+    starts, ends = numbers(1, "starts") or [], numbers(2, "ends") or []
+    axes = numbers(3, "axes") or list(range(len(starts)))
+    if any(step != 1 for step in numbers(4, "steps") or []):
+        raise InputError("steps other than 1 are not supported")
+    source = importer.value(node.input[0])
+    for start, end, axis in zip(starts, ends, (axis % (len(shape) + 1) for axis in axes), strict=True):
+        extent = importer.source.batch if axis == 0 else shape[axis - 1]
+        first, last, _ = slice(start, end).indices(extent)
+        if (first, last) == (0, extent):
+            continue
+        if axis == 0:
+            raise InputError("samples of a batch cannot be parted")
+        source = importer.net.layer("slice", inputs=(source,), axis=axis - 1, first=first, width=last - first).at
+    importer.values[node.output[0]] = source
+
+
 def _shape(importer: Importer, node: Any) -> None:
     attrs, full = importer.attributes(node), [importer.source.batch, *importer.shape(node.input[0])]
     part = full[attrs.get("start", 0) : attrs.get("end")]
@@ -195,6 +237,8 @@ CONVERTERS: dict[str, Converter] = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
+    "Split": _split,
+    "Slice": _slice,
     "Shape": _shape,
     "Pad": _pad,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import InputError
-from tercet.model.exchange.importer import Converter, Importer, Origin
+from tercet.model.exchange.importer import Converter, Importer
 from tercet.model.graph import Parameter
 from tercet.model.operators import Shape, as_image
 
@@ -46,10 +46,10 @@ def _conv(importer: Importer, node: Any) -> None:
     groups = int(attrs.get("group", 1))
     if weights.shape[1] * groups != shape[0]:
         raise InputError(f"weights for {weights.shape[1] * groups} channels meet a value of {shape[0]}")
-    parameters = {"w": importer.origin(node.input[1], "weights")}
+    parameters = {"w": importer.origin(node, 1, "weights")}
     bias = len(node.input) > 2 and bool(node.input[2])
     if bias:
-        parameters["b"] = importer.origin(node.input[2], "bias")
+        parameters["b"] = importer.origin(node, 2, "bias")
     inputs, channels = (importer.value(node.input[0]),), int(weights.shape[0])
     importer.append(node, "conv2d", inputs, parameters, channels=channels, groups=groups, bias=bias, **window)
 
@@ -59,16 +59,16 @@ def _gemm(importer: Importer, node: Any) -> None:
     if attrs.get("transA", 0) or attrs.get("alpha", 1.0) != 1.0 or attrs.get("beta", 1.0) != 1.0:
         raise InputError("transA, alpha and beta other than 0, 1 and 1 are not supported")
     bias = len(node.input) > 2 and bool(node.input[2])
-    _dense(importer, node, transposed=not attrs.get("transB", 0), bias=node.input[2] if bias else "")
+    _dense(importer, node, transposed=not attrs.get("transB", 0), bias=bias)
 
 
 def _matmul(importer: Importer, node: Any) -> None:
     if node.input[1] not in importer.constants:
         raise InputError("a product of two computed values is not supported", hint="Gemm or MatMul with constant weights")
-    _dense(importer, node, transposed=True, bias="")
+    _dense(importer, node, transposed=True, bias=False)
 
 
-def _dense(importer: Importer, node: Any, *, transposed: bool, bias: str) -> None:
+def _dense(importer: Importer, node: Any, *, transposed: bool, bias: bool) -> None:
     weights = importer.constant(node.input[1], "weights")
     if weights.ndim != 2:
         raise InputError(f"weights of shape {list(weights.shape)} are not supported, a matrix is")
@@ -76,13 +76,13 @@ def _dense(importer: Importer, node: Any, *, transposed: bool, bias: str) -> Non
     found = importer.shape(node.input[0])
     if found[-1] != width:
         raise InputError(f"weights for {width} inputs meet a value of shape {list(found)}")
-    parameters = {"w": importer.origin(node.input[1], "weights", transposed=transposed)}
+    parameters = {"w": importer.origin(node, 1, "weights", transposed=transposed)}
     if bias:
-        parameters["b"] = importer.origin(bias, "bias")
-        if importer.constants[bias].size != units:
-            raise InputError(f"a bias of {importer.constants[bias].size} numbers for {units} outputs is not supported")
+        parameters["b"] = importer.origin(node, 2, "bias")
+        if importer.constants[node.input[2]].size != units:
+            raise InputError(f"a bias of shape {list(parameters['b'].shape)} for {units} outputs is not supported")
     inputs = (importer.value(node.input[0]),)
-    importer.append(node, "dense", inputs, parameters, units=int(units), bias=bool(bias))
+    importer.append(node, "dense", inputs, parameters, units=int(units), bias=bias)
 
 
 def add_bias(importer: Importer, node: Any, value: str, constant: str) -> bool:
@@ -98,7 +98,7 @@ def add_bias(importer: Importer, node: Any, value: str, constant: str) -> bool:
         return False
     parameter = Parameter(f"{name}.b", (width,), "zeros")
     importer.net.parameters[parameter.name] = parameter
-    importer.origins[parameter.name] = Origin(constant, False, numbers.shape)
+    importer.origins[parameter.name] = importer.origin(node, list(node.input).index(constant), "bias")
     importer.weights[parameter.name] = numbers.reshape(-1).astype(np.float32)
     parameters = {**layer.parameters, "b": parameter.name}
     importer.net.layers[-1] = replace(layer, parameters=parameters, attrs={**layer.attrs, "bias": True})
@@ -109,7 +109,7 @@ def add_bias(importer: Importer, node: Any, value: str, constant: str) -> bool:
 def _batch_norm(importer: Importer, node: Any) -> None:
     attrs = importer.attributes(node)
     roles = ("gamma", "beta", "running_mean", "running_variance")
-    parameters = {role: importer.origin(name, role) for role, name in zip(roles, node.input[1:5], strict=True)}
+    parameters = {role: importer.origin(node, number, role) for number, role in enumerate(roles, 1)}
     settings = {"epsilon": float(attrs.get("epsilon", 1e-5)), "keep": float(attrs.get("momentum", 0.9))}
     importer.append(node, "batch_norm", (importer.value(node.input[0]),), parameters, **settings)
 
@@ -120,7 +120,7 @@ def _layer_norm(importer: Importer, node: Any) -> None:
         raise InputError("layer normalisation is supported over the last axis only")
     if len(node.input) < 3:
         raise InputError("layer normalisation without a bias is not supported")
-    parameters = {"gamma": importer.origin(node.input[1], "scale"), "beta": importer.origin(node.input[2], "bias")}
+    parameters = {"gamma": importer.origin(node, 1, "scale"), "beta": importer.origin(node, 2, "bias")}
     epsilon = float(attrs.get("epsilon", 1e-5))
     importer.append(node, "layer_norm", (importer.value(node.input[0]),), parameters, epsilon=epsilon)
 
@@ -131,26 +131,32 @@ def _group_norm(importer: Importer, node: Any) -> None:
     groups = int(attrs["num_groups"]) if node.op_type == "GroupNormalization" else channels
     if importer.constant(node.input[1], "scale").size != channels:
         raise InputError("a scale per group is not supported", hint="export with operator set 21 (a scale per channel)")
-    parameters = {"gamma": importer.origin(node.input[1], "scale"), "beta": importer.origin(node.input[2], "bias")}
+    parameters = {"gamma": importer.origin(node, 1, "scale"), "beta": importer.origin(node, 2, "bias")}
     epsilon = float(attrs.get("epsilon", 1e-5))
     importer.append(node, "group_norm", (importer.value(node.input[0]),), parameters, groups=groups, epsilon=epsilon)
 
 
 def _gather(importer: Importer, node: Any) -> None:
-    """An embedding (rows of a constant table), or the first position of a sequence."""
+    """An embedding (rows of a constant table), or one position along an axis."""
     axis = int(importer.attributes(node).get("axis", 0))
     if node.input[0] in importer.constants:
         table = importer.constants[node.input[0]]
         if axis or table.ndim != 2 or table.shape[0] > 65536:
             raise InputError(f"a table of shape {list(table.shape)} is not supported, [up to 65536, width] is")
-        parameters = {"w": importer.origin(node.input[0], "table")}
+        parameters = {"w": importer.origin(node, 0, "table")}
         sizes = {"vocabulary": int(table.shape[0]), "width": int(table.shape[1])}
         importer.append(node, "embedding", (importer.value(node.input[1]),), parameters, **sizes)
         return
     index = importer.constant(node.input[1], "index")
-    if axis != 1 or index.size != 1 or int(index.reshape(-1)[0]) != 0 or len(importer.shape(node.input[0])) < 2:
-        raise InputError("only the first position of a sequence (axis 1, index 0) can be taken")
-    importer.append(node, "first_token", (importer.value(node.input[0]),))
+    shape = importer.shape(node.input[0])
+    axis %= len(shape) + 1
+    if axis == 0 or index.size != 1 or len(shape) < 2:
+        raise InputError("only one position along an axis after the batch can be taken")
+    first = int(index.reshape(-1)[0]) % shape[axis - 1]
+    importer.append(node, "slice", (importer.value(node.input[0]),), axis=axis - 1, first=first, width=1)
+    if index.ndim == 0:
+        importer.net.reshape(*shape[: axis - 1], *shape[axis:])
+        importer.values[node.output[0]] = importer.net.at
 
 
 CONVERTERS: dict[str, Converter] = {

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tercet import artifacts
 from tercet.errors import InputError
-from tercet.model.exchange.importer import import_onnx
+from tercet.model.exchange.importer import Origin, import_onnx
 from tercet.model.exchange.reader import modules
 from tercet.model.graph import Weights
 
@@ -30,6 +31,9 @@ def write_back(source: str | Path, weights: Weights, target: str | Path) -> Path
             found = list(weights[name].shape) if name in weights else "nothing"
             raise InputError(f"{source}: parameter {name} needs {list(expected)}, found {found}")
         value = weights[name].T if origin.transposed else weights[name].reshape(origin.shape)
+        if origin.reader:
+            _separate(graph, origin, name, onnx.numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+            continue
         old = [item for item in graph.initializer if item.name == origin.tensor]
         kind = onnx.numpy_helper.to_array(old[0]).dtype if old else np.float32
         for item in old:
@@ -39,3 +43,12 @@ def write_back(source: str | Path, weights: Weights, target: str | Path) -> Path
             graph.node.remove(node)
         graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(value, kind), origin.tensor))
     return artifacts.write_bytes(target, proto.SerializeToString())
+
+
+def _separate(graph: Any, origin: Origin, name: str, tensor: Any) -> None:
+    """Gives one reader of a merged tensor a tensor of its own."""
+    output, number = origin.reader or ("", 0)
+    node = next(node for node in graph.node if output in node.output)
+    tensor.name = f"{origin.tensor}.{name}"
+    node.input[number] = tensor.name
+    graph.initializer.append(tensor)
