@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints tk_opcodes.h, made from the kernel table and the plan format (`--check FILE`: exit 1 when FILE differs)."""
+"""Writes tk_opcodes.h, made from the kernel table and the plan format (`--check`: exit 1 when it differs)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def header() -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--check"]:
-        sys.exit(Path(sys.argv[2]).read_text() != header())
-    print(header(), end="")
+    output = Path(__file__).with_name("tk_opcodes.h")
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(output.read_text() != header())
+    output.write_text(header())

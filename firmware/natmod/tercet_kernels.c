@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The Python face of the kernels: module tercet_kernels. Memory comes and goes as buffers, so that neither the float
+ * The Python face of the kernels: module tercet_kernels, native or built into a firmware. Memory comes and goes as buffers, so that neither the float
  * ABI of the firmware nor its heap matters. */
+#if MICROPY_ENABLE_DYNRUNTIME + 0
 #include "py/dynruntime.h"
+#else
+#include "py/runtime.h"
+#endif
 
 #include "tk_opcodes.h"
 #include "tk.h"
@@ -109,6 +113,7 @@ static mp_obj_t high_water(mp_obj_t buffer, mp_obj_t byte) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(high_water_obj, high_water);
 
+#if MICROPY_ENABLE_DYNRUNTIME + 0
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
     mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
@@ -120,3 +125,22 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_high_water, MP_OBJ_FROM_PTR(&high_water_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }
+#else
+static const mp_rom_map_elem_t globals_table[] = {
+    {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_tercet_kernels)},
+    {MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj)},
+    {MP_ROM_QSTR(MP_QSTR_exec), MP_ROM_PTR(&exec_obj)},
+    {MP_ROM_QSTR(MP_QSTR_u8_to_f32), MP_ROM_PTR(&u8_to_f32_obj)},
+    {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&crc32_obj)},
+    {MP_ROM_QSTR(MP_QSTR_crc16), MP_ROM_PTR(&crc16_obj)},
+    {MP_ROM_QSTR(MP_QSTR_fill), MP_ROM_PTR(&fill_obj)},
+    {MP_ROM_QSTR(MP_QSTR_high_water), MP_ROM_PTR(&high_water_obj)},
+};
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+
+const mp_obj_module_t tercet_kernels_module = {
+    .base = {&mp_type_module},
+    .globals = (mp_obj_dict_t *)&globals,
+};
+MP_REGISTER_MODULE(MP_QSTR_tercet_kernels, tercet_kernels_module);
+#endif
