@@ -3,8 +3,9 @@
 //
 // A block is decoded once. Conditional instructions of IT blocks are charged one cycle there, as a skipped one costs; a
 // code hook at exactly those addresses, which the engine calls only when the condition held, adds the rest. The engine
-// consults the bounds of a code hook while it translates, so the bounds are set, the block is translated again, and the
-// bounds are withdrawn.
+// consults the bounds of a code hook when it translates and again when it calls. So a block with conditional
+// instructions is translated with the bounds around these, and runs with the bounds wide open; the bounds in between
+// are those of no address, and a block that was translated with other bounds than its own is translated again.
 #include "board.h"
 #include "thumb.h"
 
@@ -39,13 +40,12 @@ static uint8_t *conditional_at(struct board *b, uint32_t address)
     return &b->conditional_ram[(address & (RAM_CODE_BASE - 1)) >> 1];
 }
 
-// The addresses that get a code hook when they are translated next; from > to means all, from = to = 1 none.
-void hook_bounds(struct board *b, uint64_t from, uint64_t to)
+enum { NOWHERE = 0xffffffff };
+
+static void bounds_set(struct board *b, uint32_t begin, uint32_t end)
 {
-    if (b->hook_begin) {
-        *b->hook_begin = from;
-        *b->hook_end = to;
-    }
+    *b->hook_begin = begin;
+    *b->hook_end = end;
 }
 
 void on_conditional(uc_engine *uc, uint64_t address, uint32_t size, void *user)
@@ -54,15 +54,24 @@ void on_conditional(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     uint8_t extra = *conditional_at(b, (uint32_t)address);
     (void)uc;
     (void)size;
-    if (extra) {
+    if (extra && !b->stepping) {
         b->cycle += extra - 1u;
         b->skipped--;
     }
 }
 
-static int waits_for_fp(const struct thumb *t, int result)
+// Cycles to charge for an instruction that the table gives so many: in the model that counts instructions, one.
+uint32_t block_cost(const struct board *b, uint32_t cycles)
 {
-    return result >= 0 && (t->fp_source[0] == result || t->fp_source[1] == result);
+    return b->cycle_model == MODEL_INSTRUCTIONS ? 1 : cycles;
+}
+
+EXPORT void tb_cycle_model(struct board *b, int model)
+{
+    b->cycle_model = model;
+    b->branch_cost[0] = model == MODEL_INSTRUCTIONS ? 0 : 1;
+    b->branch_cost[1] = model == MODEL_INSTRUCTIONS ? 0 : 2;
+    blocks_forget_all(b);
 }
 
 // Decodes one block. `it` is the IT state at its start (xPSR's layout, 0 outside IT blocks). Returns the number of
@@ -72,16 +81,14 @@ static int block_decode(struct board *b, struct block *k, uint32_t address, uint
 {
     const uint8_t *code = code_at(b, address);
     uint32_t at = 0, cycles = 0, count = 0;
-    int conditional = 0, after_memory = 0, fp_result = -1;
+    int conditional = 0;
+    struct pipeline pipeline;
     struct thumb t = {0};
     memset(k, 0, sizeof *k);
+    pipeline_clear(&pipeline);
     while (at < size) {
         t = thumb_decode(code + at);
-        uint32_t cost = t.cycles;
-        if (t.load && after_memory)
-            cost = 1;
-        if (waits_for_fp(&t, fp_result))
-            cost++;
+        uint32_t cost = block_cost(b, pipeline_cost(&pipeline, &t));
         *conditional_at(b, address + at) = it ? (uint8_t)cost : 0;
         if (it) {
             if (!conditional++)
@@ -90,8 +97,6 @@ static int block_decode(struct board *b, struct block *k, uint32_t address, uint
             cost = 1;
         }
         cycles += cost;
-        after_memory = t.load || t.store;
-        fp_result = t.fp_result;
         if (t.fp)
             k->flags |= BLOCK_FP;
         if (t.hint == HINT_SEV)
@@ -150,50 +155,40 @@ static uint32_t it_state(struct board *b)
     return (xpsr >> 25 & 3) | (xpsr >> 8 & 0xfc);
 }
 
-// True when the RAM still holds what was decoded; otherwise everything that overlaps is translated again.
-static bool ram_unchanged(struct board *b, const struct block *k, uint32_t address)
-{
-    uint32_t at = address & (RAM_CODE_BASE - 1);
-    if (!memcmp(b->ram + at, b->ram_shadow + at, k->bytes))
-        return true;
-    request_flush(b, address, address + k->bytes);
-    return false;
-}
-
-static void ram_remember(struct board *b, uint32_t address, uint32_t size)
+// True when the RAM still holds what its translations were made from. Otherwise everything there is translated again, under
+// both of its addresses, so that no translation is ever older than the last change of any of its bytes.
+static bool ram_settled(struct board *b, uint32_t address, uint32_t size)
 {
     uint32_t at = address & (RAM_CODE_BASE - 1);
     if (!memcmp(b->ram + at, b->ram_shadow + at, size))
-        return;
-    blocks_forget(b, RAM_BASE + at, RAM_BASE + at + size);
-    blocks_forget(b, RAM_CODE_BASE + at, RAM_CODE_BASE + at + size);
+        return true;
     memcpy(b->ram_shadow + at, b->ram + at, size);
+    blocks_forget(b, RAM_CODE_BASE + at, RAM_CODE_BASE + at + size);
+    request_flush(b, RAM_BASE + at, RAM_BASE + at + size);
+    return false;
 }
 
 // A block seen for the first time. Returns NULL when it has to be translated again before it may run.
 static struct block *block_new(struct board *b, struct block *k, uint32_t address, uint32_t size, uint32_t it)
 {
-    uint32_t first = 0, last = 0;
-    bool fresh = b->fresh_at == address;
-    if (address >= FLASH_BYTES)
-        ram_remember(b, address, size);
-    if (!block_decode(b, k, address, size, it, &first, &last))
-        return k;
-    bool in_data_ram = address - RAM_BASE < b->ram_bytes;
-    if (in_data_ram && !b->ram_hook && !b->stepping) {
+    uint32_t first = NOWHERE, last = NOWHERE;
+    int conditional = block_decode(b, k, address, size, it, &first, &last);
+    if (address - RAM_BASE < b->ram_bytes) {
+        // Pages of data RAM are translated anew whenever they are written, unseen from here: all their code is hooked.
+        if (b->ram_hook || !conditional)
+            return k;
         b->ram_hook_wanted = true;
         request_flush(b, RAM_BASE, RAM_BASE + b->ram_bytes);
         return NULL;
     }
-    if (fresh || !b->hook_begin || in_data_ram || b->stepping) {
-        b->fresh_at = 1;
-        if (!b->stepping)
-            hook_bounds(b, 1, 1);
+    if (*b->hook_begin == first && *b->hook_end == last) {
+        if (conditional)
+            k->flags |= BLOCK_HOOKED;
+        *b->hook_end = NOWHERE;
         return k;
     }
     request_flush(b, address, address + 2);
-    hook_bounds(b, first, last);
-    b->fresh_at = address;
+    bounds_set(b, first, last);
     return NULL;
 }
 
@@ -209,20 +204,22 @@ static struct block *block_slow(struct board *b, struct block *k, uint32_t addre
         if (it)
             k = &scratch;  // depends on where it was entered: not kept
     }
+    if (address >= FLASH_BYTES && !ram_settled(b, address, size)) {
+        b->open_it = it != 0;
+        return NULL;
+    }
     if (it || k->bytes != size) {
         k = block_new(b, k, address, size, it);
         if (!k) {
             b->open_it = it != 0;
             return NULL;
         }
-    } else if ((k->flags & BLOCK_RAM) && !ram_unchanged(b, k, address)) {
-        return NULL;
     }
     if (k->flags & b->special & BLOCK_FP) {
         b->fp_trap = true;
         return NULL;
     }
-    if ((k->flags & BLOCK_BREAK) && !b->stepping) {
+    if (k->flags & BLOCK_BREAK) {
         b->debug.near_from = address;
         b->debug.near_bytes = size;
         b->open_it = it != 0;
@@ -250,6 +247,8 @@ void on_block(uc_engine *uc, uint64_t address64, uint32_t size, void *user)
 {
     struct board *b = user;
     uint32_t address = (uint32_t)address64;
+    if (UNLIKELY(b->stepping))
+        return;
     if (UNLIKELY(b->cycle >= b->hook_deadline) && must_stop(b)) {
         b->interrupted = true;
         uc_emu_stop(uc);
@@ -269,7 +268,8 @@ void on_block(uc_engine *uc, uint64_t address64, uint32_t size, void *user)
     b->cycle += k->cycles;
     b->instructions += k->count;
     b->skipped += k->conditional;
+    *b->hook_begin = k->flags & BLOCK_HOOKED ? 0 : NOWHERE;
     b->fallthrough = address + size;
-    b->path_taken = k->flags & BLOCK_INDIRECT ? 2 : 1;
+    b->path_taken = b->branch_cost[k->flags & BLOCK_INDIRECT ? 1 : 0];
     b->path[b->path_at++ & (PATH_BLOCKS - 1)] = address;
 }

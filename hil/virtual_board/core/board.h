@@ -48,6 +48,7 @@ enum {
     BLOCK_FP = 2,          // has FPU instructions
     BLOCK_EVENT = 4,       // has SEV
     BLOCK_OPEN_IT = 8,     // ends inside an IT block
+    BLOCK_HOOKED = 64,     // its conditional instructions have the code hook
     BLOCK_INDIRECT = 16,   // ends with a branch to a computed address
     BLOCK_BREAK = 32       // has a breakpoint: is stepped through
 };
@@ -131,6 +132,7 @@ struct board {
     uint64_t cycle, hook_deadline, instructions, skipped;
     struct block *flash_blocks, *ram_blocks, *alias_blocks;
     uint32_t fallthrough;
+    bool path_ended;      // the last step was a branch, taken or not
     uint32_t path_taken;  // extra cycles if control does not fall through
     uint8_t special;  // block flags that need the slow path now
     uint32_t path_at;
@@ -139,7 +141,7 @@ struct board {
     uint64_t due[SLOTS], deadline, time;
     uint8_t *conditional_flash, *conditional_ram;  // extra cycles of a conditional instruction that is executed
     uint64_t *hook_begin, *hook_end;               // bounds of the one code hook, inside the engine's record of it
-    uint32_t fresh_at;
+    bool exact;
     // All code in data RAM is hooked from its first conditional instruction on: the engine translates it anew whenever
     // its page is written, which is not seen here.
     bool ram_executable, ram_hook_wanted; uc_hook ram_hook;
@@ -179,7 +181,8 @@ struct board {
     uint32_t reset_reason, retained[2], reset_count;
     uint64_t erase_count, write_count;
     bool flash_dirty, reset_wanted;
-    bool full_cycle_model;
+    int cycle_model;
+    uint32_t branch_cost[2];  // taken: direct, indirect
 
     struct power power;
     struct debug debug;
@@ -194,7 +197,6 @@ struct board {
 void stop_with_report(struct board *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void blocks_forget(struct board *b, uint32_t from, uint32_t to);
 void blocks_forget_all(struct board *b);
-void hook_bounds(struct board *b, uint64_t from, uint64_t to);
 struct block *block_of(struct board *b, uint32_t address);
 const uint8_t *code_at(struct board *b, uint32_t address);
 void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user);
@@ -208,6 +210,11 @@ void attention_update(struct board *b);
 void board_reset(struct board *b, uint32_t reason);
 
 void ram_executable(struct board *b, bool yes);
+enum { MODEL_ZERO, MODEL_FULL, MODEL_INSTRUCTIONS };
+uint32_t block_cost(const struct board *b, uint32_t cycles);
+void tb_cycle_model(struct board *b, int model);
+void cpu_run(struct board *b, size_t count);
+void cpu_fp_trap(struct board *b);
 void cpu_step(struct board *b);
 void cpu_leave_stepping(struct board *b);
 static inline uint64_t now(const struct board *b) { return b->time ? b->time : b->cycle; }

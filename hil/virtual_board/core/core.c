@@ -59,18 +59,20 @@ static bool on_invalid_memory(uc_engine *uc, uc_mem_type type, uint64_t address,
 }
 
 // Finds where the engine keeps the bounds of a code hook. They are arguments of the public interface, recorded as two
-// adjacent 64-bit words; when they are not found, skipped instructions are charged as if executed (tb_exact says so).
+// adjacent 64-bit words. When they are not found, skipped instructions are charged as if executed (`exact` says so).
 static void find_hook_bounds(struct board *b, uc_hook hook, uint64_t begin, uint64_t end)
 {
+    static uint64_t nowhere[2];
     uint64_t *words = (uint64_t *)hook;
-    b->hook_begin = NULL;
+    b->hook_begin = nowhere;
     for (int i = 0; i < 8; i++)
         if (words[i] == begin && words[i + 1] == end) {
             b->hook_begin = &words[i];
-            b->hook_end = &words[i + 1];
-            hook_bounds(b, 1, 1);
-            return;
+            b->exact = true;
+            break;
         }
+    b->hook_end = b->hook_begin + 1;
+    *b->hook_begin = *b->hook_end = 0xffffffff;
 }
 
 static uc_err engine_open(struct board *b)
@@ -114,11 +116,11 @@ EXPORT struct board *tb_create(uint32_t ram_bytes, uint64_t seed)
     b->conditional_flash = calloc(1, FLASH_BYTES / 2);
     b->conditional_ram = calloc(1, ram_bytes / 2);
     b->seed = b->rng_state = seed;
-    b->fresh_at = 1;
     for (int i = 0; i < SLOTS; i++)
         b->due[i] = NEVER;
     b->deadline = NEVER;
     peripherals_create(b);
+    tb_cycle_model(b, MODEL_ZERO);
     if (engine_open(b))
         return NULL;
     board_reset(b, 0);
@@ -209,7 +211,7 @@ static void handle_interrupt(struct board *b, uint32_t pc)
 }
 
 // Lets the engine run until it stops, and deals with the reason.
-static void cpu_run(struct board *b, size_t count)
+void cpu_run(struct board *b, size_t count)
 {
     uint32_t pc = reg_get(b, UC_ARM_REG_PC);
     uc_err e;
@@ -232,46 +234,11 @@ static void cpu_run(struct board *b, size_t count)
                     RAM_BASE + (uint64_t)b->ram_bytes - 1);
     if (b->flush_wanted) {
         b->flush_wanted = false;
-        uc_ctl_remove_cache(b->uc, b->flush_from, b->flush_to);
+        uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from, (uint64_t)b->flush_to);
+        if (b->flush_from - RAM_BASE < b->ram_bytes)
+            uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from - RAM_BASE + RAM_CODE_BASE,
+                                (uint64_t)b->flush_to - RAM_BASE + RAM_CODE_BASE);
         attention_update(b);
-    }
-}
-
-// One instruction, with everything that belongs to it.
-void cpu_step(struct board *b)
-{
-    if (!b->stepping) {
-        b->stepping = true;
-        hook_bounds(b, 1, 0);
-        blocks_forget_all(b);
-        uc_ctl_flush_tb(b->uc);  // what was translated before does not count instructions
-    }
-    cpu_run(b, 1);
-}
-
-void cpu_leave_stepping(struct board *b)
-{
-    if (b->stepping) {
-        b->stepping = false;
-        hook_bounds(b, 1, 1);
-        blocks_forget_all(b);  // the engine drops all translations too
-    }
-}
-
-// Steps to the first FPU instruction of the block, which then faults.
-static void fp_trap(struct board *b)
-{
-    b->fp_trap = false;
-    uint8_t special = b->special;
-    b->special = (uint8_t)(special & ~BLOCK_FP);
-    for (;;) {
-        uint32_t pc = reg_get(b, UC_ARM_REG_PC);
-        if (thumb_decode(code_at(b, pc)).fp) {
-            b->special = special;
-            fault_raise(b, EXC_USAGE, 1u << 19, pc);  // NOCP
-            return;
-        }
-        cpu_step(b);
     }
 }
 
@@ -320,7 +287,7 @@ EXPORT int tb_run(struct board *b, uint64_t until)
         power_update(b);
         cpu_run(b, 0);
         if (b->fp_trap)
-            fp_trap(b);
+            cpu_fp_trap(b);
     }
     power_advance(b, b->cycle);
     return b->stop;

@@ -18,7 +18,7 @@ EXPORT void tb_view(struct board *b, struct view *v)
     *v = (struct view){b->cycle, b->instructions, b->skipped, b->slept_cycles, b->exceptions_taken, b->erase_count,
                        b->write_count, b->power.bins_lost, (double)b->power.soc_charge * unit,
                        (double)b->power.card_charge * unit, b->reset_reason, b->reset_count, b->sleeping,
-                       b->debug.halted, b->locked_up, b->flash_dirty, b->hook_begin != NULL, b->power.pins, b->protected,
+                       b->debug.halted, b->locked_up, b->flash_dirty, b->exact, b->power.pins, b->protected,
                        b->system_off};
 }
 

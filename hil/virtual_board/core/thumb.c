@@ -193,3 +193,19 @@ struct thumb thumb_decode(const uint8_t *code)
     }
     return t;
 }
+
+void pipeline_clear(struct pipeline *p)
+{
+    p->fp_result = -1;
+    p->after_memory = 0;
+}
+
+uint32_t pipeline_cost(struct pipeline *p, const struct thumb *t)
+{
+    uint32_t cycles = t->load && p->after_memory ? 1 : t->cycles;
+    if (p->fp_result >= 0 && (t->fp_source[0] == p->fp_result || t->fp_source[1] == p->fp_result))
+        cycles++;
+    p->after_memory = t->load || t->store;
+    p->fp_result = t->fp_result;
+    return cycles;
+}

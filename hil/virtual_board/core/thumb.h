@@ -19,6 +19,11 @@ struct thumb {
     int8_t fp_source[3];    // S registers needed at once (not an accumulator), or -1
 };
 
+// What one instruction leaves for the next to wait for or to overlap with.
+struct pipeline { int8_t fp_result; uint8_t after_memory; };
+
 struct thumb thumb_decode(const uint8_t *code);
+void pipeline_clear(struct pipeline *p);
+uint32_t pipeline_cost(struct pipeline *p, const struct thumb *t);  // cycles of t after what came before
 
 #endif

@@ -30,7 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--line", choices=["usb", "direct"], default="usb", help="serial line in bursts and late, as USB, or direct")
     add("--no-meter-noise", dest="meter_noise", action="store_false", help="a meter without noise")
     add("--rail", choices=["board", "soc"], default="board", help="what the meter feeds: board and card, or the SoC alone")
-    add("--cycle-model", choices=["zero", "full"], default="zero", help="flash without or with wait states and cache")
+    add("--cycle-model", choices=["zero", "full", "instructions"], default="zero",
+        help="flash without or with wait states and cache; or one cycle an instruction")
     return parser
 
 

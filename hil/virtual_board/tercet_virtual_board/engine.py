@@ -13,6 +13,9 @@ SPI_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.POINTER(c.c_uint32), c.c
 PIN_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.c_int)
 
 
+CYCLE_MODELS = ["zero", "full", "instructions"]
+
+
 class Stop(enum.IntEnum):
     """Why the chip stopped running."""
 
@@ -51,7 +54,7 @@ def _load() -> c.CDLL:
         "tb_halt": (None, [board]), "tb_erase_all": (None, [board]), "tb_load": (c.c_int, [board, u32, text, u32]),
         "tb_bus_read": (c.c_int, [board, u32, c.c_void_p, u32]), "tb_bus_write": (c.c_int, [board, u32, c.c_char_p, u32]),
         "tb_register_read": (u32, [board, u32]), "tb_register_write": (None, [board, u32, u32]),
-        "tb_reset": (None, [board, u32]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_dhcsr": (u32, [board]),
+        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_dhcsr": (u32, [board]),
         "tb_pin_input": (None, [board, c.c_int, c.c_int]), "tb_fault_at": (None, [board, u64]),
         "tb_card_current": (None, [board, c.c_int64, u64, c.c_int64]), "tb_erase_page": (None, [board, u32]),
     }
@@ -65,16 +68,19 @@ class Chip:
     """One emulated nRF52840.
 
     `ram_kb` may exceed the real chip's 256; `seed` decides the random number generator, device identity and RAM noise.
-    Virtual time is counted in cycles of 64 MHz.
+    `cycle_model`: "zero" wait states, "full" with those of the flash and its cache, or "instructions", where each
+    instruction takes one cycle, so that the cycle counter counts instructions. Virtual time is counted in cycles of
+    64 MHz.
     """
 
-    def __init__(self, ram_kb: int = 256, seed: int = 1):
+    def __init__(self, ram_kb: int = 256, seed: int = 1, cycle_model: str = "zero"):
         self.lib = _load()
         self.ram_bytes = ram_kb * 1024
         self._board = self.lib.tb_create(self.ram_bytes, seed)
         if not self._board:
             raise RuntimeError("the emulation engine does not start")
         self._callbacks: tuple = ()
+        self.call("cycle_model", CYCLE_MODELS.index(cycle_model))
         self.flash = self._array(self.lib.tb_flash, soc.FLASH_BYTES, c.c_uint8)
         self.ram = self._array(self.lib.tb_ram, self.ram_bytes, c.c_uint8)
         self.uicr = self._array(self.lib.tb_uicr, 0x400, c.c_uint32)

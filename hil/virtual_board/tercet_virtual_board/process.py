@@ -35,7 +35,7 @@ class BoardProcess:
     def __init__(self, options: Options):
         self.options = options
         self.state = State(options.state)
-        self.chip = Chip(options.ram_kb, options.seed)
+        self.chip = Chip(options.ram_kb, options.seed, options.cycle_model)
         self.state.restore(self.chip)
         if options.image:
             for address, data in image.load(options.image):
