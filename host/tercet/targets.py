@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).with_name("targets")
 
 @dataclass(frozen=True)
 class Region:
-    """Memory from `start` up to, not including, `end`. `use` is `application`, `bootloader`, `softdevice` or `ram`."""
+    """Memory from `start` up to, not including, `end`. `use`: application bootloader softdevice filesystem uicr ram."""
 
     name: str
     start: int
@@ -85,8 +85,8 @@ def _decode(name: str, body: dict[str, Any]) -> Target:
     if not any(region.use == "application" for region in regions):
         raise ValueError("no region for the application")
     return Target(
-        name, body["title"], body["mcu"], body["clock_hz"], body["mpy_arch"], body["machine"],
-        tuple(body["strategies"]), regions, tuple((vendor, product) for vendor, product in body["usb_ids"]),
-        body.get("markers", {}), body.get("card", {}), body.get("pyocd_target", ""), body.get("openocd_config", ""), body.get("uf2", {}),
-        body.get("sources", {}), body.get("notes", ""),
+        name, body["title"], body["mcu"], body["clock_hz"], body["mpy_arch"], body["machine"], tuple(body["strategies"]),
+        regions, tuple((vendor, product) for vendor, product in body["usb_ids"]),
+        **{key: body[key] for key in ("pyocd_target", "openocd_config", "uf2", "sources", "notes") if key in body},
+        markers=body.get("markers", {}), card=body.get("card", {}),
     )  # fmt: skip

@@ -60,12 +60,13 @@ def state_folder() -> Path:
 
 def start(
     name: str | None = None, *, image: Path | None = None, sd: Path | None = None, faults: Path | None = None,
-    pace: str = "realtime", state: Path | None = None,
+    pace: str = "realtime", state: Path | None = None, options: tuple[str, ...] = (),
 ) -> RunningBoard:  # fmt: skip
     """Starts a virtual board that runs on in the background until `stop`, and returns its wires.
 
     `pace` is `realtime` or `max`; without `name` the first free of board0, board1, ... Without `image` it has what
-    its flash kept, at the first start our own firmware. Raises InputError for a missing file or a name in use,
+    its flash kept, at the first start our own firmware. `options` are further words of its command line. Raises
+    InputError for a missing file or a name in use,
     SetupError when the virtual board is not installed, BoardError when it does not start.
     """
     for path in (image, sd if sd and not sd.parent.is_dir() else None, faults):
@@ -85,6 +86,7 @@ def start(
     for option, value in (("--image", image), ("--sd", sd), ("--faults", faults)):
         if value is not None:
             command += [option, str(value)]
+    command += options
     board = RunningBoard(**_launch(command, folder), pace=pace, state=str(folder))
     artifacts.write_bytes(_record(name), (json.dumps(asdict(board), indent=1) + "\n").encode())
     return board

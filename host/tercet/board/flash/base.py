@@ -26,7 +26,10 @@ _REPL_S = 20.0
 
 @dataclass(frozen=True)
 class Job:
-    """What a strategy gets. `unlock` allows the mass erase of a locked chip; `force` writes even what is there already."""
+    """What a strategy gets.
+
+    `unlock` allows the mass erase of a locked chip; `force` writes even what is there already.
+    """
 
     bench: Bench
     target: Target

@@ -141,8 +141,8 @@ def to_uf2(image: Image, family: int, page_bytes: int = 256) -> bytes:
 def preflight(image: Image, target: Target) -> None:
     """Raises InputError unless the image is one that this target can start.
 
-    Every byte must lie in a region where images may (application, uicr), the vector table at the application's start, its stack
-    pointer in RAM and its reset handler in the image.
+    Every byte must lie in a region where images may (application, uicr), the vector table at the application's start, its
+    stack pointer in RAM and its reset handler in the image.
     """
     allowed = [region for region in target.regions if region.use in ("application", "uicr")]
     for start, data in image.segments:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SWD through pyOCD: any CMSIS-DAP probe, a J-Link where SEGGER's library is installed, or a probe on a network port."""
+"""SWD through pyOCD:
+
+any CMSIS-DAP probe, a J-Link where SEGGER's library is installed, or a probe on a network port.
+"""
 
 from __future__ import annotations
 
