@@ -35,10 +35,7 @@ def training_graph(
     """
     if batch < 1 or micro_batches < 1 or batch % micro_batches:
         raise InputError(f"a batch of {batch} does not divide into {micro_batches} equal parts of 1 or more")
-    if loss not in LOSSES:
-        raise InputError(f"unknown loss {loss!r}", hint=", ".join(LOSSES))
-    complete = settings(optimizer)
-    layers = _without_last(model, LOSSES[loss])
+    complete, layers = settings(optimizer), _without_last(model, loss)
     tape = _tape(model, batch // micro_batches)
     tape.pool_keeps = pool_keeps
     if not tape.trained & {name for layer in layers for name in layer.parameters.values()}:
@@ -82,8 +79,11 @@ def _tape(model: Model, batch: int) -> Tape:
     return tape
 
 
-def _without_last(model: Model, loss: Loss) -> tuple[Layer, ...]:
-    last = model.layers[-1]
+def _without_last(model: Model, name: str) -> tuple[Layer, ...]:
+    """The layers that a loss needs: a last softmax or sigmoid that it contains is left out."""
+    if name not in LOSSES:
+        raise InputError(f"unknown loss {name!r}", hint=", ".join(LOSSES))
+    last, loss = model.layers[-1], LOSSES[name]
     contained = loss.contains and loss.contains in (last.op, last.attrs.get("kind"))
     layers = model.layers[:-1] if contained else model.layers
     return live(layers, last.inputs[0] if contained else last.name)

@@ -30,7 +30,7 @@ def refused(path, *words, **options):
         ([("Elu", ["x"], "y", {})], ["Elu", "nearest: LeakyRelu", "supported: Add, AveragePool"]),
         ([("GlobalLpPool", ["x"], "y", {})], ["nearest: GlobalMaxPool"]),
         ([("Einsum", ["x", "w"], "y", {"equation": "ij,jk->ik"})], ["Einsum", "supported: "]),
-        ([("MatMul", ["x", "x"], "y", {})], ["product of two computed values"]),
+        ([("MatMul", ["x", "x"], "y", {})], ["product of two computed values", "constant weights"]),
         ([("Gemm", ["x", "w"], "y", {"alpha": 2.0})], ["alpha"]),
         ([("Clip", ["x", "one"], "y", {})], ["bounds"]),
         ([("Add", ["x", "one"], "y", {})], ["added constant"]),
@@ -44,6 +44,47 @@ def refused(path, *words, **options):
 def test_an_unsupported_node_is_named_with_what_is_near(make_onnx, rows, words):
     constants = {"w": W, "one": np.float32(1.5), "shape": np.array([2, 2]), "wide": np.ones((5, 3), np.float32)}
     refused(make_onnx(rows, constants, ("N", 4)), *words)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("MatMul", ["x", "x"], "y", {})], ["product of two computed values"]),
+        ([("Transpose", ["x"], "t", {"perm": [0, 1, 3, 2]}), ("MatMul", ["x", "t"], "y", {})], ["product of two"]),
+        (
+            [
+                ("Transpose", ["f"], "q", {"perm": [0, 2, 1, 3]}), ("Transpose", ["f"], "k", {"perm": [0, 2, 3, 1]}),
+                ("MatMul", ["q", "k"], "s", {}), ("Softmax", ["s"], "y", {}),
+            ],
+            ["scaled by 1, not by 1 / sqrt(4)"],
+        ),
+        (
+            [
+                ("Transpose", ["f"], "q", {"perm": [0, 2, 1, 3]}), ("Transpose", ["f"], "k", {"perm": [0, 2, 3, 1]}),
+                ("MatMul", ["q", "k"], "s", {}), ("Relu", ["s"], "y", {}),
+            ],
+            ["right before their softmax"],
+        ),
+        (
+            [
+                ("Transpose", ["f"], "q", {"perm": [0, 2, 1, 3]}), ("Transpose", ["f"], "k", {"perm": [0, 2, 3, 1]}),
+                ("MatMul", ["q", "k"], "s", {}), ("Add", ["s", "mask"], "y", {}),
+            ],
+            ["causal mask"],
+        ),
+        (
+            [
+                ("Transpose", ["f"], "q", {"perm": [0, 1, 2, 3]}), ("Transpose", ["f"], "k", {"perm": [0, 1, 3, 2]}),
+                ("MatMul", ["q", "k"], "y", {}),
+            ],
+            ["not parts of the width"],
+        ),
+    ],
+)  # fmt: skip
+def test_products_that_are_no_attention(make_onnx, rows, words):
+    rows = [("Reshape", ["x", "four"], "f", {}), *rows] if "f" in rows[0][1] else rows
+    constants = {"four": np.array([0, 3, 2, 4]), "mask": np.full((3, 3), 0.5, np.float32)}
+    refused(make_onnx(rows, constants, ("N", 3, 8) if len(rows) > 2 else ("N", 2, 3, 4)), *words)
 
 
 def test_windows_that_are_not_supported(make_onnx):

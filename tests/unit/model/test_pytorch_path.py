@@ -42,6 +42,46 @@ class Residual(nn.Module):
         return F.log_softmax(self.last(F.adaptive_avg_pool2d(x, 1).flatten(1)), dim=1)
 
 
+class Attention(nn.Module):
+    """A pre-norm attention block, its heads laid out in the ways people write."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.norm, self.joint, self.out = kind, nn.LayerNorm(16), nn.Linear(16, 48), nn.Linear(16, 16)
+        self.parts, self.head = nn.ModuleList(nn.Linear(16, 16) for _ in range(3)), nn.Linear(16, 10)
+        self.register_buffer("mask", torch.tril(torch.ones(6, 6)).view(1, 1, 6, 6))
+
+    def forward(self, x):
+        batch, tokens, width = x.shape
+        h = self.norm(x)
+        found = [part(h) for part in self.parts] if self.kind == "plain" else self.joint(h).split(width, dim=2)
+        q, k, v = (part.view(batch, tokens, 4, 4).transpose(1, 2) for part in found)
+        if self.kind == "torch":
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            scores = (q @ k.transpose(-2, -1)) / 2.0
+            if self.kind == "masked":
+                scores = scores.masked_fill(self.mask[:, :, :tokens, :tokens] == 0, float("-inf"))
+            y = torch.softmax(scores, dim=-1) @ v
+        y = y.transpose(1, 2).contiguous().view(batch, tokens, width)
+        return self.head((x + self.out(y))[:, 0])
+
+
+@pytest.mark.parametrize("kind", ["plain", "masked", "torch"])
+def test_attention_is_recognised_however_it_is_written(tmp_path, kind):
+    torch.manual_seed(1)
+    net, path = Attention(kind).eval(), tmp_path / "net.onnx"
+    torch.onnx.export(net, (torch.zeros(1, 6, 16),), str(path), dynamo=False, input_names=["x"])
+    imported = import_onnx(path)
+    scores = [layer for layer in imported.model.layers if layer.op == "attention_scores"]
+    assert [layer.attrs["causal"] for layer in scores] == [kind != "plain"]
+    assert not any(layer.op in ("transpose", "scale") for layer in imported.model.layers)
+    x = np.random.default_rng(2).standard_normal((3, 6, 16)).astype(np.float32)
+    expected = net(torch.tensor(x)).detach().numpy()
+    assert np.abs(predict(imported.model, imported.weights, x) - expected).max() < 1e-5
+    assert training_graph(imported.model, 3).nodes
+
+
 def export(net, path, dynamo, training=False):
     net.train(training)
     x = torch.randn(2, 1, 8, 8)

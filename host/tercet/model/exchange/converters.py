@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import InputError
-from tercet.model.exchange import shaping, weighted
+from tercet.model.exchange import attention, parting, shaping, weighted
 from tercet.model.exchange.importer import Converter, Importer
 from tercet.model.exchange.weighted import padding
 from tercet.model.operators import as_image
@@ -44,6 +44,8 @@ def _clip(importer: Importer, node: Any) -> None:
 
 
 def _softmax(importer: Importer, node: Any) -> None:
+    if attention.softmax(importer, node):
+        return
     rank = len(importer.shape(node.input[0])) + 1
     default = 1 if importer.source.opset < 13 else -1
     if importer.attributes(node).get("axis", default) % rank != rank - 1:
@@ -139,6 +141,7 @@ CONVERTERS: dict[str, Converter] = {
     "Dropout": _dropout,
     **weighted.CONVERTERS,
     **shaping.CONVERTERS,
+    **parting.CONVERTERS,
 }
 # What to use instead of common operators that training on a board does not have.
 NEAREST = {

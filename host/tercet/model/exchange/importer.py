@@ -45,6 +45,17 @@ class Imported:
     origins: dict[str, Origin]
 
 
+@dataclass(frozen=True)
+class Scores:
+    """Scores of attention that are not a layer yet: query, key, heads, and what was done to them so far."""
+
+    q: str
+    k: str
+    heads: int
+    factor: float
+    causal: bool = False
+
+
 @dataclass
 class Importer:
     """The conversion in progress: ONNX value names -> names of the builder's values."""
@@ -56,6 +67,7 @@ class Importer:
     values: dict[str, str] = field(default_factory=dict)
     # values that stand for another one with zeros around it: name -> (top, left, bottom, right)
     pads: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
 
@@ -63,6 +75,8 @@ class Importer:
         """The builder's value behind an ONNX name."""
         if name in self.pads:
             raise InputError("a Pad is supported only right before a convolution")
+        if name in self.scores:
+            raise InputError("scores of attention are supported right before their softmax only")
         if name not in self.values:
             raise InputError(f"its input {name} is a constant where a computed value is needed")
         return self.values[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converters of ONNX nodes that add, multiply, join and lay out values."""
+"""Converters of ONNX nodes that add, multiply and lay out values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import InputError
+from tercet.model.exchange import attention
 from tercet.model.exchange.importer import Converter, Importer
 from tercet.model.exchange.weighted import add_bias
 from tercet.model.operators import Shape, product
@@ -33,6 +34,8 @@ def _values(importer: Importer, node: Any) -> tuple[str, ...]:
 
 
 def _add(importer: Importer, node: Any) -> None:
+    if attention.masked(importer, node):
+        return
     value, constant = _sides(importer, node)
     if constant is None:
         importer.append(node, "add", _values(importer, node))
@@ -73,15 +76,13 @@ def _multiply(importer: Importer, node: Any) -> None:
     if node.op_type == "Div" and number == 0.0:
         raise InputError("divides by zero")
     factor = 1.0 / number if node.op_type == "Div" else number
-    importer.append(node, "scale", (importer.value(value),), factor=factor)
+    if not attention.scaled(importer, node, factor):
+        importer.append(node, "scale", (importer.value(value),), factor=factor)
 
 
-def _concat(importer: Importer, node: Any) -> None:
-    rank = len(importer.shape(node.input[0])) + 1
-    axis = importer.attributes(node)["axis"] % rank
-    if axis == 0:
-        raise InputError("samples of a batch cannot be joined")
-    importer.append(node, "concat", tuple(importer.value(name) for name in node.input), axis=axis - 1)
+def _where(importer: Importer, node: Any) -> None:
+    if not attention.masked(importer, node):
+        raise InputError("a choice is supported as the causal mask of attention only")
 
 
 def _layout(importer: Importer, node: Any, shape: Shape) -> None:
@@ -160,48 +161,6 @@ def _transpose(importer: Importer, node: Any) -> None:
         importer.append(node, "transpose", (source,), axes=axes)
 
 
-def _split(importer: Importer, node: Any) -> None:
-    attrs, shape = importer.attributes(node), importer.shape(node.input[0])
-    axis = int(attrs.get("axis", 0)) % (len(shape) + 1)
-    if axis == 0:
-        raise InputError("samples of a batch cannot be parted")
-    widths = attrs.get("split")
-    if len(node.input) > 1 and node.input[1]:
-        widths = importer.constant(node.input[1], "widths").reshape(-1).tolist()
-    if widths is None:
-        most = -(-shape[axis - 1] // len(node.output))
-        widths = [min(most, shape[axis - 1] - most * number) for number in range(len(node.output))]
-    first = 0
-    for output, width in zip(node.output, widths, strict=True):
-        importer.net.layer("slice", inputs=(importer.value(node.input[0]),), axis=axis - 1, first=first, width=int(width))
-        importer.values[output] = importer.net.at
-        first += int(width)
-
-
-def _slice(importer: Importer, node: Any) -> None:
-    attrs, shape = importer.attributes(node), importer.shape(node.input[0])
-
-    def numbers(number: int, name: str) -> list[int] | None:
-        if len(node.input) > number and node.input[number]:
-            return [int(value) for value in importer.constant(node.input[number], name).reshape(-1)]
-        return attrs.get(name)
-
-    starts, ends = numbers(1, "starts") or [], numbers(2, "ends") or []
-    axes = numbers(3, "axes") or list(range(len(starts)))
-    if any(step != 1 for step in numbers(4, "steps") or []):
-        raise InputError("steps other than 1 are not supported")
-    source = importer.value(node.input[0])
-    for start, end, axis in zip(starts, ends, (axis % (len(shape) + 1) for axis in axes), strict=True):
-        extent = importer.source.batch if axis == 0 else shape[axis - 1]
-        first, last, _ = slice(start, end).indices(extent)
-        if (first, last) == (0, extent):
-            continue
-        if axis == 0:
-            raise InputError("samples of a batch cannot be parted")
-        source = importer.net.layer("slice", inputs=(source,), axis=axis - 1, first=first, width=last - first).at
-    importer.values[node.output[0]] = source
-
-
 def _shape(importer: Importer, node: Any) -> None:
     attrs, full = importer.attributes(node), [importer.source.batch, *importer.shape(node.input[0])]
     part = full[attrs.get("start", 0) : attrs.get("end")]
@@ -231,14 +190,12 @@ CONVERTERS: dict[str, Converter] = {
     "Sum": _sum,
     "Mul": _multiply,
     "Div": _multiply,
-    "Concat": _concat,
+    "Where": _where,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
-    "Split": _split,
-    "Slice": _slice,
     "Shape": _shape,
     "Pad": _pad,
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import InputError
+from tercet.model.exchange import attention
 from tercet.model.exchange.importer import Converter, Importer
 from tercet.model.graph import Parameter
 from tercet.model.operators import Shape, as_image
@@ -64,7 +65,8 @@ def _gemm(importer: Importer, node: Any) -> None:
 
 def _matmul(importer: Importer, node: Any) -> None:
     if node.input[1] not in importer.constants:
-        raise InputError("a product of two computed values is not supported", hint="Gemm or MatMul with constant weights")
+        attention.product(importer, node)
+        return
     _dense(importer, node, transposed=True, bias=False)
 
 
