@@ -125,7 +125,7 @@ typedef void (*pin_callback)(uint64_t cycle, int pin, int level);
 
 struct board {
     uc_engine *uc;
-    uint8_t *flash, *ram, *ram_shadow;
+    uint8_t *flash, *ram, *ram_alias, *ram_shadow;
     uint32_t ram_bytes;
 
     // The hot part: touched for every block.
@@ -205,6 +205,8 @@ uint32_t reg_get(struct board *b, int reg);
 void reg_set(struct board *b, int reg, uint32_t value);
 bool memory_read(struct board *b, uint32_t address, void *to, uint32_t bytes);
 bool memory_write(struct board *b, uint32_t address, const void *from, uint32_t bytes);
+bool ram_create(struct board *b);
+void ram_destroy(struct board *b);
 uint8_t *ram_pointer(struct board *b, uint32_t address, uint32_t bytes);
 void attention_update(struct board *b);
 void board_reset(struct board *b, uint32_t reason);

@@ -86,7 +86,7 @@ static uc_err engine_open(struct board *b)
     uc_ctl_set_tcg_buffer_size(b->uc, 256u << 20);
     e = uc_mem_map_ptr(b->uc, 0, FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, b->flash);
     e = e ? e : uc_mem_map_ptr(b->uc, RAM_BASE, b->ram_bytes, UC_PROT_READ | UC_PROT_WRITE, b->ram);
-    e = e ? e : uc_mem_map_ptr(b->uc, RAM_CODE_BASE, b->ram_bytes, UC_PROT_ALL, b->ram);
+    e = e ? e : uc_mem_map_ptr(b->uc, RAM_CODE_BASE, b->ram_bytes, UC_PROT_ALL, b->ram_alias);
     e = e ? e : uc_mmio_map(b->uc, 0x10000000, 0x2000, ficr_read, b, ficr_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x40000000, 0x80000, apb_read, b, apb_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x50000000, 0x1000, gpio_read, b, gpio_write, b);
@@ -105,7 +105,8 @@ EXPORT struct board *tb_create(uint32_t ram_bytes, uint64_t seed)
     struct board *b = calloc(1, sizeof *b);
     b->ram_bytes = ram_bytes;
     b->flash = aligned_alloc(4096, FLASH_BYTES);
-    b->ram = aligned_alloc(4096, ram_bytes);
+    if (!ram_create(b))
+        return NULL;
     b->ram_shadow = calloc(1, ram_bytes);
     memset(b->flash, 0xff, FLASH_BYTES);
     memset(b->ram, 0, ram_bytes);
@@ -130,7 +131,8 @@ EXPORT struct board *tb_create(uint32_t ram_bytes, uint64_t seed)
 EXPORT void tb_destroy(struct board *b)
 {
     uc_close(b->uc);
-    free(b->flash); free(b->ram); free(b->ram_shadow);
+    free(b->flash); free(b->ram_shadow);
+    ram_destroy(b);
     free(b->flash_blocks); free(b->ram_blocks); free(b->alias_blocks);
     free(b->conditional_flash); free(b->conditional_ram);
     free(b->power.bins); free(b->power.logic);
