@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same job on three machines by different authors gives the same bits: unix port (x64), QEMU and the virtual board."""
+"""The same job on three machines by different authors gives the same bits: unix port (x64), QEMU, virtual board; and frozen."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +65,48 @@ def test_qemu(job: Job, by_unix_port: tuple[str, bytes]) -> None:
     assert (unix_port.last(events, "done")["digest"], trained) == by_unix_port
 
 
-def test_virtual_board(job: Job, by_unix_port: tuple[str, bytes], virtual_board: VirtualBoard, tmp_path: Path) -> None:
+def _run_on(board: VirtualBoard, job: Job, folder: Path) -> tuple[str, bytes]:
+    """Digest and file of the weights that a board with library and kernels makes."""
     for path, data in job.files.items():
-        (tmp_path / Path(path).name).write_bytes(data)
+        (folder / Path(path).name).write_bytes(data)
     settings = {**job.settings, "store": {"kind": "file", "path": "/pages"}}
-    (tmp_path / "job.json").write_text(json.dumps(settings))
+    (folder / "job.json").write_text(json.dumps(settings))
+    files = [folder / Path(path).name for path in job.files]
+    board.mpremote("fs", "mkdir", "tercet", "+", "fs", "cp", *files, folder / "job.json", ":tercet/")
+    told = board.mpremote("exec", "from tercet_device import loop; loop.main('/tercet/job.json')", timeout_s=120)
+    events = [json.loads(line[8:]) for line in told.splitlines() if line.startswith("@tercet ")]
+    board.mpremote("fs", "cp", f":{settings['result']}", folder / "trained.bin")
+    return unix_port.last(events, "done")["digest"], (folder / "trained.bin").read_bytes()
+
+
+def _free_after_import(board: VirtualBoard) -> int:
+    code = "import gc; from tercet_device import loop; gc.collect(); print(gc.mem_free())"
+    return int(board.mpremote("soft-reset", "exec", code))
+
+
+@pytest.fixture(scope="module")
+def loaded_board(virtual_board: VirtualBoard) -> VirtualBoard:
+    """The board with library and kernels in its flash."""
     if not qemu_port.KERNELS.exists():
         pytest.skip(f"{qemu_port.KERNELS} is not built: make kernels")
-    virtual_board.mpremote("fs", "mkdir", "tercet_device", "+", "fs", "mkdir", "tercet")
     library = sorted((board_process.ROOT / "device_lib" / "tercet_device").glob("*.py"))
-    virtual_board.mpremote("fs", "cp", *library, ":tercet_device/")
-    files = [tmp_path / Path(path).name for path in job.files]
-    virtual_board.mpremote("fs", "cp", *files, tmp_path / "job.json", ":tercet/", "+", "fs", "cp", qemu_port.KERNELS, ":")
-    told = virtual_board.mpremote("exec", "from tercet_device import loop; loop.main('/tercet/job.json')")
-    events = [json.loads(line[8:]) for line in told.splitlines() if line.startswith("@tercet ")]
-    virtual_board.mpremote("fs", "cp", f":{settings['result']}", tmp_path / "trained.bin")
-    assert (unix_port.last(events, "done")["digest"], (tmp_path / "trained.bin").read_bytes()) == by_unix_port
+    virtual_board.mpremote("fs", "mkdir", "tercet_device", "+", "fs", "cp", *library, ":tercet_device/")
+    virtual_board.mpremote("fs", "cp", qemu_port.KERNELS, ":")
+    return virtual_board
+
+
+def test_virtual_board(job: Job, by_unix_port: tuple[str, bytes], loaded_board: VirtualBoard, tmp_path: Path) -> None:
+    assert _run_on(loaded_board, job, tmp_path) == by_unix_port
+
+
+def test_frozen_variant_needs_no_files_and_leaves_more_ram(
+    job: Job, by_unix_port: tuple[str, bytes], loaded_board: VirtualBoard, tmp_path: Path
+) -> None:
+    subprocess.run(["make", "-s", "-C", board_process.ROOT / "firmware", "nrf52840", "VARIANT=frozen"], check=True)
+    image = board_process.FIRMWARE / "nrf52840-frozen" / "firmware.hex"
+    board = board_process.start(tmp_path / "board", "--image", image, "--pace", "max")
+    try:
+        assert _run_on(board, job, tmp_path) == by_unix_port
+        assert _free_after_import(board) > _free_after_import(loaded_board) + 20_000
+    finally:
+        board.stop()
