@@ -100,6 +100,7 @@ void tk_blocks_tn(const tk_blocks_t *t) {
     }
 }
 
+#ifdef TK_WITH_CONV
 #define STEP_PANEL(at, b0, b1, b2, b3)                                                                               \
     LOAD_A_ROWS(at) "vldr s4,[%[b]," b0 "]\n vldr s5,[%[b]," b1 "]\n vldr s6,[%[b]," b2 "]\n vldr s7,[%[b]," b3 "]\n" OUTER
 
@@ -127,4 +128,5 @@ void tk_blocks_panel(const tk_panel_t *t) {
     }
 }
 
+#endif
 #endif

@@ -30,6 +30,13 @@ def kernels(architecture: str, operators: str = "mlp") -> Path:
     return _find(f"natmod/{name}", built, f"the kernel module for {architecture}", "make kernels")
 
 
+def packed_kernels(architecture: str) -> Path:
+    """The native module for compressed networks for an architecture."""
+    name = f"{architecture}/packed/tercet_packed.mpy"
+    built = f"build/firmware/natmod/{name}"
+    return _find(f"natmod/{name}", built, f"the packed kernels for {architecture}", "make kernels")
+
+
 def card_driver(architecture: str) -> Path | None:
     """The native card driver for an architecture, or None where there is none: the portable one then serves."""
     name = f"{architecture}/card/tercet_card.mpy"
@@ -46,3 +53,8 @@ def firmware(target: str) -> Path:
         f"firmware/{target}.hex", f"build/firmware/{folder}/firmware.hex", f"the firmware for {target}",
         "make firmware, or give --image FILE",
     )
+
+
+def bench_image() -> Path:
+    """The bare image (ELF) that times the kernels by the core's cycle counter."""
+    return _find("bench/kernels.elf", "build/firmware/bench/kernels.elf", "the bench image of the kernels", "make kernels")
