@@ -114,6 +114,15 @@ EXPORT void tb_power_cycle(struct board *b)
     board_reset(b, 0);
 }
 
+// The supply dips: everything restarts, and RAM happens to survive.
+EXPORT void tb_brown_out(struct board *b)
+{
+    b->nor_count = 0;
+    b->retained[0] = b->retained[1] = 0;
+    b->reset_reason = 0;
+    board_reset(b, 0);
+}
+
 // Switches the supply. Without it nothing happens but time.
 EXPORT void tb_power(struct board *b, int on)
 {

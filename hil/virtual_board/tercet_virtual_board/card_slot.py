@@ -2,6 +2,8 @@
 """The card slot: CS P1.12, MOSI P1.13, MISO P1.14, SCK P1.15, on whichever SPI instance uses these pins."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 from tercet_virtual_board.engine import Chip
 from tercet_virtual_board.options import Options
@@ -19,12 +21,22 @@ class CardSlot:
         self._used = False
         self._powered = True
         self.card: Card | None = None
+        self.counters = {"sd_blocks_read": 0, "sd_blocks_written": 0}
+        self.on_block: Callable[[], None] = lambda: None
         self.path: str | None = None
         chip.connect(self._transfer, self._pin, 1 << CS)
         if options.sd_profile != "none":
-            path = options.sd or options.state / "sd.img"
-            self.insert(Medium(path, options.sd_mb))
-            self.path = str(path.resolve())
+            self.insert_image(options.sd or options.state / "sd.img")
+
+    def insert_image(self, image: Path | None = None) -> None:
+        """Puts a card with this image in (created when missing); without an argument the one that was there last."""
+        path = image or Path(self.path)
+        self.insert(Medium(path, self._options.sd_mb))
+        self.path = str(path.resolve())
+
+    def _count(self, what: str) -> None:
+        self.counters[what] += 1
+        self.on_block()
 
     def insert(self, medium: Medium) -> None:
         """Puts a card in; it powers on at this moment."""
@@ -33,6 +45,7 @@ class CardSlot:
         high_capacity = options.sd_type == "sdhc" or medium.blocks > 1 << 22
         self.card = Card(medium, PROFILES[options.sd_profile], options.seed, high_capacity, options.sd_write_protected)
         self.card.on_current = self._current
+        self.card.on_block = self._count
         self.card.power_on(self._chip.view().cycle)
         self._current(self.card.profile.idle_na, 0)
 

@@ -54,7 +54,7 @@ def _load() -> c.CDLL:
         "tb_halt": (None, [board]), "tb_erase_all": (None, [board]), "tb_load": (c.c_int, [board, u32, text, u32]),
         "tb_bus_read": (c.c_int, [board, u32, c.c_void_p, u32]), "tb_bus_write": (c.c_int, [board, u32, c.c_char_p, u32]),
         "tb_register_read": (u32, [board, u32]), "tb_register_write": (None, [board, u32, u32]),
-        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_dhcsr": (u32, [board]),
+        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_brown_out": (None, [board]), "tb_dhcsr": (u32, [board]),
         "tb_pin_input": (None, [board, c.c_int, c.c_int]), "tb_fault_at": (None, [board, u64]),
         "tb_card_current": (None, [board, c.c_int64, u64, c.c_int64]), "tb_erase_page": (None, [board, u32]),
     }

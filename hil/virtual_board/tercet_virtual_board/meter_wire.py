@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The power meter's serial port: samples of the chip's current, on a second pseudo-terminal."""
 
+from pathlib import Path
+
 from tercet_virtual_board.engine import Chip
 from tercet_virtual_board.meter import Ppk2
 from tercet_virtual_board.options import Options
@@ -25,10 +27,18 @@ class MeterWire:
         self._connected = self._metered = False
         self._rail = RAILS[options.rail]
         self.path = self._wire.path
+        self._second = Pty()
+        self._link(options.state)
+
+    def _link(self, folder: Path) -> None:
+        """Names both ports after their USB interfaces, as the real instrument shows them: the lower one measures."""
+        for name, wire in (("meter-if01", self._wire), ("meter-if03", self._second)):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(wire.path)
 
     def filenos(self) -> list[int]:
         """Descriptors worth waiting for."""
-        return self._wire.filenos()
+        return [*self._wire.filenos(), *self._second.filenos()]
 
     def blocked(self) -> bool:
         """True while a client has to read before virtual time may go on."""
@@ -41,6 +51,7 @@ class MeterWire:
 
     def serve(self) -> None:
         """Obeys the client and sends the samples of the last slice."""
+        self._second.write(self.meter.feed_second_port(self._second.read()))
         connected = self._wire.connected()
         if connected != self._connected:
             self._connected = connected
@@ -62,5 +73,6 @@ class MeterWire:
         self.blocked()
 
     def close(self) -> None:
-        """Closes the wire."""
+        """Closes both ports."""
         self._wire.close()
+        self._second.close()

@@ -26,3 +26,6 @@ class Options:
     meter_noise: bool = True
     rail: str = "board"
     cycle_model: str = "zero"
+    input: Path | None = None
+    stop_at_ms: float | None = None
+    spim3_errata: bool = False

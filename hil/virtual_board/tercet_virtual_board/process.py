@@ -12,10 +12,11 @@ import signal
 import sys
 import time
 
-from tercet_virtual_board import crash, image
+from tercet_virtual_board import crash, faults, image
 from tercet_virtual_board.card_slot import CardSlot
 from tercet_virtual_board.debug import DebugPort
 from tercet_virtual_board.engine import Chip, Stop
+from tercet_virtual_board.faults import Faults
 from tercet_virtual_board.meter_wire import MeterWire
 from tercet_virtual_board.options import Options
 from tercet_virtual_board.pace import Pace
@@ -26,6 +27,7 @@ from tercet_virtual_board.supply import Supply
 
 SLICE_CYCLES = 128_000  # 2 ms: how late the outside may be noticed
 SAVE_S = 1.0
+CYCLES_PER_MS = 64_000
 LOCKUP_BIT = 8
 
 
@@ -50,6 +52,9 @@ class BoardProcess:
         self._saved_at = time.monotonic()
         self._lockups = 0
         self.chip.call("reset", 0)
+        self.first_reset = self.chip.view().reset_count
+        self.faults = Faults(self, faults.load(options.faults) if options.faults else [])
+        self._end = int(options.stop_at_ms * CYCLES_PER_MS) if options.stop_at_ms is not None else None
 
     def run(self) -> int:
         """Announces the board, runs it until SIGTERM or SIGINT, and keeps its flash."""
@@ -62,11 +67,18 @@ class BoardProcess:
                 code = self._slice()
         finally:
             self.state.save(self.chip)
-            self.card_slot.close()
-            self.probe.close()
-            self.serial.close()
-            self.meter.close()
+            if self._end is not None:
+                (self.state.folder / "digest.json").write_text(json.dumps(self.chip.digest()) + "\n")
+            self.close()
         return code
+
+    def close(self) -> None:
+        """Gives all wires back."""
+        self.card_slot.close()
+        self.probe.close()
+        self.serial.close()
+        self.meter.close()
+        self.chip.close()
 
     def _announce(self) -> None:
         ready = {
@@ -80,10 +92,14 @@ class BoardProcess:
         if self.serial.receive(cycle):
             self.pace.exchanged(cycle)
         if not self.meter.blocked():
-            stop = self.chip.run(cycle + SLICE_CYCLES)
+            end = cycle + SLICE_CYCLES
+            stop = self.chip.run(end if self._end is None else min(end, self._end))
             if stop == Stop.REPORT:
                 return self._crashed()
+            self.faults.apply_due()
+            self.faults.check_counters()
         view = self.chip.view()
+        self._stopping |= self._end is not None and view.cycle >= self._end
         if self.serial.send(view.cycle) or self.card_slot.was_used():
             self.pace.exchanged(view.cycle)
         self.meter.serve()

@@ -9,7 +9,7 @@ import pytest
 
 IMAGES = Path(__file__).resolve().parent / "images"
 GCC = "arm-none-eabi-gcc"
-FLAGS = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -nostdlib -ffreestanding -Wall -Werror".split()
+FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-nostdlib", "-ffreestanding", "-Wall", "-Werror"]
 MS = 64_000
 
 

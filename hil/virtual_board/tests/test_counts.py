@@ -2,7 +2,6 @@
 """Instructions and cycles counted by block equal those of a run in single steps, for a dozen programs."""
 
 import pytest
-
 from tercet_virtual_board import image
 from tercet_virtual_board.debug import DebugPort
 from tercet_virtual_board.engine import Chip

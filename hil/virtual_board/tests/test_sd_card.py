@@ -203,6 +203,10 @@ def test_injected_faults_happen_once(medium):
     host.ready()
     host.card.injected.read_flips.append((2, 100))
     host.command(17, 2)
+    with pytest.raises(ValueError, match="CRC16"):
+        host.read_data()
+    host.card.injected.silent_flips.append((2, 100))
+    host.command(17, 2)
     damaged = host.read_data()
     assert [i for i in range(512) if damaged[i] != pattern(2)[i]] == [12]
     host.command(17, 2)

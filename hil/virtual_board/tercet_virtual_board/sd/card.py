@@ -142,8 +142,9 @@ class Card(Commands):
             self._out.append(Segment(now, 0xFF, b"\xff"))  # the stuff byte
         result = self.command(now, index, argument, crc_good)
         self._out.append(Segment(now, 0xFF, b"\xff" + result.response))  # N_CR: one byte
-        if result.data is not None:
-            payload = bytes([TOKEN_SINGLE]) + result.data + crc16(result.data)
+        checked = result.data + crc16(result.data) if result.data is not None else result.checked
+        if checked is not None:
+            payload = bytes([TOKEN_SINGLE]) + checked
             self._out.append(Segment(now + result.delay_us * CYCLES_PER_US, 0xFF, self.on_wire(payload)))
         elif result.error_token:
             self._out.append(Segment(now + result.delay_us * CYCLES_PER_US, 0xFF, bytes([result.error_token])))

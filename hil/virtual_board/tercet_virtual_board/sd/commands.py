@@ -17,10 +17,11 @@ ACCEPTED, WRITE_ERROR = 0xE5, 0xED
 
 @dataclass
 class Result:
-    """R1 and what follows; data come after `delay_us` behind a token."""
+    """R1 and what follows; data (or data with their CRC, `checked`) come after `delay_us` behind a token."""
 
     response: bytes
     data: bytes | None = None
+    checked: bytes | None = None
     delay_us: int = 0
     error_token: int = 0
     busy_us: int = 0
@@ -31,6 +32,7 @@ class Injected:
     """Faults that the next matching operation meets, each once."""
 
     read_flips: list[tuple[int | None, int]] = field(default_factory=list)  # (block or any, bit)
+    silent_flips: list[tuple[int | None, int]] = field(default_factory=list)  # the same, but the CRC fits
     refuse_writes: int = 0
     stall_us: int = 0
 
@@ -43,6 +45,7 @@ class Commands:
         self.high_capacity, self.write_protected = high_capacity, write_protected
         self.injected = Injected()
         self.on_current: Callable[[int, int], None] = lambda na, until: None
+        self.on_block: Callable[[str], None] = lambda what: None
         self.timed_out = self.too_fast = False
         self._seed = seed
         self._random = random.Random(f"card {seed}")
@@ -193,7 +196,7 @@ class Commands:
         delay_us = self.profile.access_us + self._stall_us()
         self.on_current(self.profile.read_na, cycle + (delay_us + 400) * 64)
         self.reading = block + 1 if multiple else None
-        return self._ok(data=self._flipped(block, self.medium.read(block)), delay_us=delay_us)
+        return self._ok(checked=self._checked_block(block), delay_us=delay_us)
 
     def next_read_block(self, cycle: int) -> bytes | None:
         """Token, data and CRC of the next block of a multiple read; an error token at the end of the card."""
@@ -204,9 +207,7 @@ class Commands:
             return bytes([OUT_OF_RANGE_TOKEN])
         self.reading = block + 1
         self.on_current(self.profile.read_na, cycle + 400 * 64)
-        data = self.medium.read(block)
-        payload = b"\xfe" + data + registers.crc16(data)
-        return self.on_wire(payload[:1] + self._flipped(block, payload[1:]))
+        return self.on_wire(b"\xfe" + self._checked_block(block))
 
     def read_gap_us(self) -> int:
         """Time before the next block of a multiple read."""
@@ -219,11 +220,18 @@ class Commands:
         at = 1 + self._random.randrange(len(payload) - 1)
         return payload[:at] + bytes([payload[at] ^ 1 << self._random.randrange(8)]) + payload[at + 1 :]
 
-    def _flipped(self, block: int, data: bytes) -> bytes:
-        for flip in self.injected.read_flips:
+    def _checked_block(self, block: int) -> bytes:
+        """Data and CRC of a block, with injected damage: silent before the CRC is made, or on the wire after it."""
+        self.on_block("sd_blocks_read")
+        data = self._flipped(self.injected.silent_flips, block, self.medium.read(block))
+        return self._flipped(self.injected.read_flips, block, data + registers.crc16(data))
+
+    @staticmethod
+    def _flipped(flips: list[tuple[int | None, int]], block: int, data: bytes) -> bytes:
+        for flip in flips:
             where, bit = flip
             if where in (None, block):
-                self.injected.read_flips.remove(flip)
+                flips.remove(flip)
                 at = bit // 8 % len(data)
                 return data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :]
         return data
@@ -253,6 +261,7 @@ class Commands:
     def store_block(self, data: bytes) -> tuple[int, int]:
         """Data response and busy time of a block that arrived whole."""
         block = self.writing
+        self.on_block("sd_blocks_written")
         refused = self.injected.refuse_writes > 0
         self.injected.refuse_writes -= refused
         if self.write_protected or refused or block >= self.medium.blocks:

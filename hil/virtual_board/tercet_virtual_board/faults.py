@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Faults to inject, from a file of JSON lines.
+
+Each line names one fault and when it happens: at a virtual time (`"at_ms": 12.5`) or when a counter reaches a value
+(`"after": {"sd_blocks_written": 3}`; counters: sd_blocks_written, sd_blocks_read, console_bytes, resets). Both are
+moments of virtual time, so a run with the same input meets the same fault at the same place.
+
+    {"fault": "power_cut", "at_ms": 500, "for_ms": 20}          supply of chip and card away; RAM is lost
+    {"fault": "brown_out", "at_ms": 500}                        a dip: chip and card restart, RAM stays
+    {"fault": "sd_bit_flip", "after": {"sd_blocks_read": 2}, "block": 7, "bit": 100}   block: any when left out;
+        `"silent": true`: the CRC fits, as when the card itself forgot the bit
+    {"fault": "sd_refuse_write", "at_ms": 1, "count": 1}
+    {"fault": "sd_timeout", "at_ms": 1, "for_ms": 400}          the card answers no command
+    {"fault": "sd_stall", "at_ms": 1, "for_ms": 250}            the next block takes so much longer
+    {"fault": "sd_removed", "at_ms": 1, "for_ms": 30}           for good without for_ms
+    {"fault": "sd_swapped", "at_ms": 1, "image": "other.img"}
+    {"fault": "uart_lost", "at_ms": 1, "to": "board", "count": 1}    to: board or host
+    {"fault": "uart_flip", "at_ms": 1, "to": "host", "bit": 0}
+    {"fault": "meter_lost", "at_ms": 1, "count": 64}
+    {"fault": "clock_drift", "at_ms": 0, "ppm": 40}             the meter's clock against the board's
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tercet_virtual_board.process import BoardProcess
+
+CYCLES_PER_MS = 64_000
+COUNTERS = {"sd_blocks_written", "sd_blocks_read", "console_bytes", "resets"}
+FIELDS = {
+    "power_cut": {"for_ms"}, "brown_out": set(), "sd_bit_flip": {"block", "bit", "silent"}, "sd_refuse_write": {"count"},
+    "sd_timeout": {"for_ms"}, "sd_stall": {"for_ms"}, "sd_removed": {"for_ms"}, "sd_swapped": {"image"},
+    "uart_lost": {"to", "count"}, "uart_flip": {"to", "bit"}, "meter_lost": {"count"}, "clock_drift": {"ppm"},
+}
+
+
+class FaultFileError(ValueError):
+    """A line of the faults file is not understood."""
+
+
+def load(path: Path) -> list[dict]:
+    """The faults of a file. Raises FaultFileError with the line's number."""
+    faults = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            fault = json.loads(line)
+            fields = FIELDS[fault["fault"]]
+            unknown = set(fault) - fields - {"fault", "at_ms", "after"}
+            if unknown or ("at_ms" in fault) == ("after" in fault) or not set(fault.get("after", {})) <= COUNTERS:
+                raise ValueError(f"unknown {sorted(unknown)}" if unknown else "one of at_ms and after is needed")
+        except (ValueError, KeyError, TypeError) as error:
+            raise FaultFileError(f"{path}, line {number}: {error}") from error
+        faults.append(fault)
+    return faults
+
+
+class Faults:
+    """Applies faults to a board when their time has come."""
+
+    def __init__(self, board: "BoardProcess", faults: list[dict]):
+        self._board = board
+        self._timed: list[tuple[int, Callable[[], None]]] = []
+        self._waiting = [fault for fault in faults if "after" in fault]
+        for fault in faults:
+            if "at_ms" in fault:
+                self._at(int(fault["at_ms"] * CYCLES_PER_MS), self._action(fault))
+        if any(name.startswith("sd_blocks") for fault in self._waiting for name in fault["after"]):
+            board.card_slot.on_block = self.check_counters
+
+    def _action(self, fault: dict) -> Callable[[], None]:
+        return lambda: getattr(self, f"_{fault['fault']}")(fault)
+
+    def _at(self, cycle: int, action: Callable[[], None]) -> None:
+        self._timed.append((cycle, action))
+        self._timed.sort(key=lambda entry: entry[0])
+        self._board.chip.call("fault_at", self._timed[0][0])
+
+    def _later(self, fault: dict, action: Callable[[], None]) -> None:
+        if "for_ms" in fault:
+            self._at(self._board.chip.view().cycle + int(fault["for_ms"] * CYCLES_PER_MS), action)
+
+    def apply_due(self) -> None:
+        """Applies what is due; the chip has stopped exactly then."""
+        cycle = self._board.chip.view().cycle
+        while self._timed and self._timed[0][0] <= cycle:
+            self._timed.pop(0)[1]()
+        if self._timed:
+            self._board.chip.call("fault_at", self._timed[0][0])
+
+    def check_counters(self) -> None:
+        """Applies the faults whose counter has been reached."""
+        if not self._waiting:
+            return
+        counters = {**self._board.card_slot.counters, "console_bytes": self._board.serial.bytes_sent,
+                    "resets": self._board.chip.view().reset_count - self._board.first_reset}
+        for fault in list(self._waiting):
+            if all(counters[name] >= value for name, value in fault["after"].items()):
+                self._waiting.remove(fault)
+                self._action(fault)()
+
+    def _power_cut(self, fault: dict) -> None:
+        self._board.supply.switch(False)
+        self._later({"for_ms": 10, **fault}, lambda: self._board.supply.switch(True))
+
+    def _brown_out(self, fault: dict) -> None:
+        del fault
+        self._board.chip.call("brown_out")
+        self._board.card_slot.power(True)
+
+    def _sd_bit_flip(self, fault: dict) -> None:
+        if self._board.card_slot.card:
+            flip = (fault.get("block"), fault.get("bit", 0))
+            injected = self._board.card_slot.card.injected
+            (injected.silent_flips if fault.get("silent") else injected.read_flips).append(flip)
+
+    def _sd_refuse_write(self, fault: dict) -> None:
+        if self._board.card_slot.card:
+            self._board.card_slot.card.injected.refuse_writes += fault.get("count", 1)
+
+    def _sd_timeout(self, fault: dict) -> None:
+        card = self._board.card_slot.card
+        if card:
+            card.timed_out = True
+            self._later(fault, lambda: setattr(card, "timed_out", False))
+
+    def _sd_stall(self, fault: dict) -> None:
+        if self._board.card_slot.card:
+            self._board.card_slot.card.injected.stall_us += int(fault.get("for_ms", 250) * 1000)
+
+    def _sd_removed(self, fault: dict) -> None:
+        self._board.card_slot.remove()
+        self._later(fault, self._board.card_slot.insert_image)
+
+    def _sd_swapped(self, fault: dict) -> None:
+        self._board.card_slot.insert_image(Path(fault["image"]))
+
+    def _uart_lost(self, fault: dict) -> None:
+        self._board.serial.damage(fault.get("to", "board"), lost=fault.get("count", 1))
+
+    def _uart_flip(self, fault: dict) -> None:
+        self._board.serial.damage(fault.get("to", "board"), flip=1 << fault.get("bit", 0))
+
+    def _meter_lost(self, fault: dict) -> None:
+        self._board.meter.meter.drop_samples(fault.get("count", 1))
+
+    def _clock_drift(self, fault: dict) -> None:
+        self._board.meter.meter.drift_ppm = float(fault["ppm"])
