@@ -98,3 +98,14 @@ def test_a_sourcing_meter_switches_the_board(start_board, pulses_hex):
         again = Reader(board.meter)
     assert again.samples(10_000)["current_ua"].mean() < 1
     again.line.close()
+
+
+def test_the_second_port_is_there_and_says_nothing(start_board, pulses_hex, tmp_path):
+    start_board("--image", pulses_hex, "--pace", "max")
+    lower, upper = (tmp_path / "board-0" / name for name in ("meter-if01", "meter-if03"))
+    with serial.Serial(str(upper), 9600, timeout=0.5) as idle:
+        idle.write(b"\x19\x06")
+        assert idle.read(100) == b""
+    reader = Reader(str(lower))
+    assert len(reader.samples(1_000)["current_ua"]) == 1_000
+    reader.line.close()
