@@ -26,6 +26,17 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
+_JOULES = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "nj": 1e-9}
+
+
+def parse_joules(text: str) -> float:
+    """Joules from `2mJ`, `150uJ`, `0.5 J`; raises InputError."""
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*", text)
+    if not match or match[2].lower() not in _JOULES:
+        raise InputError(f"{text!r} is not an energy", hint="write 2mJ, 150uJ or 0.5J")
+    return float(match[1]) * _JOULES[match[2].lower()]
+
+
 def format_joules(joules: float) -> str:
     """`1.234 mJ`, with three decimals in the unit that fits."""
     for unit, size in (("J", 1.0), ("mJ", 1e-3), ("uJ", 1e-6)):

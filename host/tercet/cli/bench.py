@@ -22,8 +22,17 @@ BENCHES = {
     "solver": ("tercet.solve.bench:run", False),
     "board": ("tercet.board.speed:run", False),
     "runtime": ("tercet.profile.runtime:run", True),
-    "compress": ("tercet.compress.bench:run", False),
+    "compress": ("tercet.cli.bench:compression", True),
 }
+
+
+def compression(found: benches.Bench, *, say: Callable[[str], None]) -> Rows:
+    """The compression table: trained on this machine, then the compressed network on the board."""
+    from tercet.compress import bench as compress
+    from tercet.profile import packed
+
+    rows = compress.run(say=say)
+    return rows + packed.run(found, packed.subject_of(compress.FOLDER), say=say)
 
 
 def table(rows: Rows) -> str:

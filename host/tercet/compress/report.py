@@ -69,6 +69,14 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
+def points(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points of a run's picture: before, each stage, after."""
+    before = {"name": "before", "bytes_on_disk": result["bytes_before"], "error": result["error_before"]}
+    after = {"name": result["method"], "bytes_on_disk": result["bytes_on_disk"], "error": result["error_after"]}
+    middle = [{"name": row["stage"], **{key: row[key] for key in ("bytes_on_disk", "error")}} for row in result["stages"]]
+    return [before, *middle, after]
+
+
 def pareto(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The points that no other beats in both `bytes_on_disk` and `error`, smallest first."""
     best: list[dict[str, Any]] = []
