@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tercet.errors import InfeasibleError, TercetError
 from tercet.solve import compact, cpsat, mip, policy
 from tercet.solve.decode import decode
@@ -20,6 +22,8 @@ from tercet.solve.tidy import tidy
 ONCE = "a node runs at most once between two first executions"
 LATE = "nothing runs again before the loss"
 SMALL_COLUMNS = 1500
+# Where, between the bound and the best schedule, branch and bound looks first.
+SHARES = (0.2, 0.5, 1.0)
 
 
 @dataclass
@@ -41,6 +45,7 @@ class _Race:
     banned: set = field(default_factory=set)
     forced: set = field(default_factory=set)
     options: dict = field(default_factory=dict)
+    point: np.ndarray | None = None
 
     @property
     def left_s(self) -> float:
@@ -61,9 +66,10 @@ class _Race:
         if self.first_s is None:
             self.first_s = time.perf_counter() - self.started
 
-    def build(self) -> compact.Compact:
-        """The rows of what can still be better than the best schedule."""
-        limit = self.best_pj - self.problem.keep_all_pj if self.best else 1 << 62
+    def build(self, target_pj: int | None = None) -> compact.Compact:
+        """The rows of what can still be better than the target (the best schedule by default)."""
+        target_pj = self.best_pj if target_pj is None else target_pj
+        limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
         built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), **self.options)
         columns = built.columns()
         for key in self.forced:
@@ -119,12 +125,57 @@ def _prove(race: _Race) -> None:
         _by_cpsat(race, built, min(race.left_s, 12.0))
         if race.over:
             return
+    _fix(race, built, race.best_pj)
+    if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
+        _guided(race, built)
+    for share in SHARES:
+        if race.over:
+            return
+        gap = race.best_pj - race.bound_pj
+        _bracket(race, race.best_pj if share == 1 or race.best is None else int(race.bound_pj + share * gap))
+
+
+def _bracket(race: _Race, target_pj: int) -> None:
+    """Decides whether anything is better than `target_pj`: if so finds the best, if not the target becomes the bound.
+
+    What the LP rules out below the target is left out for this round, so that the rows are few when the target is near
+    the bound.
+    """
+    banned, forced = set(race.banned), set(race.forced)
+    built = race.build(target_pj)
     for _ in range(3):
-        if not _fix(race, built) or race.over:
+        if race.best is None or not _fix(race, built, target_pj) or race.over:
             break
-        built = race.build()
+        built = race.build(target_pj)
     if not race.over:
-        _by_branching(race, race.build())
+        _by_branching(race, race.build(target_pj), target_pj)
+    if target_pj < race.best_pj:
+        race.banned, race.forced = banned, forced
+
+
+def _guided(race: _Race, built: compact.Compact) -> None:
+    """Local search from the policy that the LP's optimum suggests: what it keeps is dear, what it pages is paged."""
+    point = race.point
+    if point is None:
+        return
+    page, weight = [], []
+    held: dict[int, list[float]] = {}
+    for (_, position, node), column in built.held.items():
+        if node == -1:
+            held.setdefault(position, []).append(1.0 if column < 0 else float(point[column]))
+    for value in race.view.values:
+        out = built.out.get(value.position)
+        page.append(out is not None and point[out] > 0.5)
+        kept = held.get(value.position, [0.0])
+        weight.append(20.0 ** (2 * min(kept) - 1))
+    guide = policy.Policy(page, weight)
+    rerun = ONCE in race.restrictions
+    found = policy.search(
+        race.problem, time_limit_s=0.12 * race.left_s, seed=3, guides=[guide], stop=race.stop, rerun=rerun,
+        paging=race.options["paging"],
+    )  # fmt: skip
+    if found is not None:
+        race.offer(found)
 
 
 def _by_cpsat(race: _Race, built: compact.Compact, limit_s: float) -> None:
@@ -152,20 +203,20 @@ def _unit(race: _Race, built: compact.Compact) -> float:
     return max(scale, 1) / mip.UNITS
 
 
-def _fix(race: _Race, built: compact.Compact) -> bool:
-    """The LP bound and what it rules out; whether another round may rule out more."""
+def _fix(race: _Race, built: compact.Compact, target_pj: int) -> bool:
+    """The LP bound and what it rules out below the target; whether another round may rule out more."""
     matrix = mip.Matrix(built.rows)
     relaxed = mip.relax(matrix, _unit(race, built), time_limit_s=race.left_s, stop=race.stop)
     if relaxed is None:
         return False
-    offset = built.rows.offset
-    race.bound_pj = max(race.bound_pj, min(float(race.best_pj), relaxed.bound + offset))
+    offset, race.point = built.rows.offset, relaxed.point
+    race.bound_pj = max(race.bound_pj, min(float(target_pj), relaxed.bound + offset))
     if race.best is None:
         return False
-    # only what is strictly better than the best schedule, by a picojoule at least, is of interest
-    room = race.best_pj - 1 - offset - relaxed.bound
+    # only what is strictly better than the target, by a picojoule at least, is of interest
+    room = target_pj - 1 - offset - relaxed.bound
     if room < 0:
-        race.bound_pj, race.proved = race.best_pj, True
+        race.proved = target_pj >= race.best_pj
         return False
     before = len(race.banned) + len(race.forced)
     for key, column in built.columns().items():
@@ -178,20 +229,21 @@ def _fix(race: _Race, built: compact.Compact) -> bool:
     return len(race.banned) + len(race.forced) > before + 0.03 * len(built.rows.names)
 
 
-def _by_branching(race: _Race, built: compact.Compact) -> None:
-    """Branch and bound over what is left, below the best schedule."""
+def _by_branching(race: _Race, built: compact.Compact, target_pj: int) -> None:
+    """Branch and bound over what is left, below the target."""
     unit, offset = _unit(race, built), built.rows.offset
-    cutoff = race.best_pj - offset - mip.MARGIN * unit * mip.UNITS if race.best is not None else None
-    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=race.left_s, stop=race.stop)
     margin = mip.MARGIN * unit * mip.UNITS
+    cutoff = target_pj - offset - margin if race.best is not None else None
+    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=race.left_s, stop=race.stop)
     if found.status == "infeasible":
         if race.best is None:
             raise InfeasibleError("no schedule meets the budgets")
-        race.bound_pj, race.proved = race.best_pj - margin, True
+        race.bound_pj = max(race.bound_pj, target_pj - margin)
+        race.proved = target_pj >= race.best_pj
         return
     if found.point is not None:
         race.offer(decode(built, found.point.tolist(), "exact"))
-    race.bound_pj = max(race.bound_pj, min(found.bound + offset, race.best_pj) - margin)
+    race.bound_pj = max(race.bound_pj, min(found.bound + offset, target_pj, race.best_pj) - margin)
     race.proved = found.status == "optimal"
 
 

@@ -8,7 +8,9 @@ which victims are chosen. Every schedule it returns has been judged by the repla
 from __future__ import annotations
 
 import random
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tercet.solve.problem import Problem
@@ -189,8 +191,14 @@ def uses(view: Stages) -> list[list[int]]:
     return table
 
 
-def search(problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool = True, rerun: bool = True) -> Schedule | None:
-    """The best schedule that local search over policies finds, or None when not even paging everything fits."""
+def search(
+    problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool = True, rerun: bool = True,
+    guides: Sequence[Policy] = (), stop: threading.Event | None = None,
+) -> Schedule | None:  # fmt: skip
+    """The best schedule that local search over policies finds, or None when no policy fits.
+
+    `guides` are policies to begin with, such as one read off an LP's optimum.
+    """
     started = time.perf_counter()
     view = stages(problem)
     next_use = uses(view)
@@ -217,11 +225,11 @@ def search(problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool
             return True
         return False
 
-    for policy in _starts(view, paging, rerun):
+    for policy in (*guides, *_starts(view, paging, rerun)):
         attempt(policy)
         if best and time.perf_counter() - started > time_limit_s:
             break
-    while best_policy is not None and time.perf_counter() - started < time_limit_s:
+    while best_policy is not None and time.perf_counter() - started < time_limit_s and not (stop and stop.is_set()):
         attempt(_neighbour(view, best_policy, rng, paging, rerun))
     return tidy(problem, best[1]) if best else None
 
