@@ -15,7 +15,7 @@ from tercet.solve.schedule import Compute, Free, PageIn, PageOut, Recompute, Sch
 
 _COLOURS = {"compute": "#4477aa", "recompute": "#ee6677", "update": "#228833", "page out": "#ccbb44", "page in": "#aa7700"}
 _LETTERS = {"compute": "#", "recompute": "R", "update": "U", "page out": ">", "page in": "<"}
-_CELL, _ROW, _LEFT, _TOP, _BAR = 14, 11, 70, 90, 220
+_CELL, _ROW, _LEFT, _TOP, _BAR = 14, 11, 70, 130, 220
 _KINDS = ((Compute, "compute"), (Recompute, "recompute"), (Update, "update"), (PageOut, "page out"), (PageIn, "page in"))
 
 
@@ -60,9 +60,8 @@ def svg(problem: Problem, schedule: Schedule) -> str:
     width, height = _LEFT + columns * _CELL + 30 + _BAR, _TOP + len(rows) * _ROW + 50
     budget = problem.ram_bytes or max((row.nbytes for row in rows), default=1)
     scale = _BAR / max(budget, max((row.nbytes for row in rows), default=1))
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="100%" font-family="sans-serif" font-size="9">'
-    ]
+    box = f'viewBox="0 0 {width} {height}" width="100%"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="9">']
     for i, op in enumerate(problem.ops):
         x = _LEFT + i * _CELL + _CELL / 2 + 3
         parts.append(f'<text transform="translate({x},{_TOP - 6}) rotate(-60)">{escape(op.name)}</text>')
@@ -79,7 +78,8 @@ def svg(problem: Problem, schedule: Schedule) -> str:
         if number % 5 == 0:
             parts.append(f'<text x="{_LEFT - 6}" y="{y + 8}" text-anchor="end">{row.start_ms:.1f} ms</text>')
     end = _TOP + len(rows) * _ROW
-    parts.append(f'<line x1="{bar + budget * scale:.1f}" x2="{bar + budget * scale:.1f}" y1="{_TOP}" y2="{end}" stroke="#cc3311"/>')
+    limit = f"{bar + budget * scale:.1f}"
+    parts.append(f'<line x1="{limit}" x2="{limit}" y1="{_TOP}" y2="{end}" stroke="#cc3311"/>')
     for i, (kind, colour) in enumerate(_COLOURS.items()):
         x = _LEFT + i * 85
         parts.append(f'<rect x="{x}" y="{end + 20}" width="10" height="10" fill="{colour}"/>')
