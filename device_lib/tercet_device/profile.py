@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs operators one by one, each in a marked region, through the same steps that training takes.
 
-A job is a JSON file; `plans` is a file of plans, `cases` says where each lies: [offset, length, integer ranges], the ranges
-[first byte, bytes] of the arena that hold integers and are cleared before.
+A job is a JSON file; `plans` is a file of plans, `cases` says where each lies: [offset, length, arena bytes, integer
+ranges], the ranges [first byte, bytes] of the arena that hold integers and are cleared before.
 """
 
 import gc
@@ -23,13 +23,14 @@ _LINE_VALUES = 64
 
 
 class _Case:
-    def __init__(self, profile, plan, integers):
+    def __init__(self, profile, plan, nbytes, integers):
         self.step = Step(plan, profile.arena, profile.data, profile.pager, profile.markers, kernels, profile.hyper)
-        self.integers = integers
+        self.nbytes, self.integers = nbytes, integers
 
     def run(self, profile, marked):
         """Microseconds of one pass through the plan."""
         memory = profile.arena.memory
+        profile.refill(self.nbytes)
         for first, nbytes in self.integers:
             kernels.fill(memoryview(memory)[first : first + nbytes], 0)
         samples = profile.batch(self.step.plan.batch)
@@ -50,7 +51,7 @@ class Profile:
     def __init__(self, job):
         self.job = job
         self.arena = Arena(job["arena_bytes"], kernels)
-        self._fill()
+        self._block = self._pattern()
         self.hyper = array("f", job["hyper"])
         self.markers = trace.Markers(job.get("markers"))
         self.data = DataSet(job["data"]) if job.get("data") else None
@@ -61,19 +62,26 @@ class Profile:
         self.pager = Pager(store, kernels, job["pages"])
         with open(job["plans"], "rb") as stream:
             self.cases = []
-            for offset, length, integers in job["cases"]:
+            for offset, length, nbytes, integers in job["cases"]:
                 stream.seek(offset)
-                self.cases.append(_Case(self, Plan(stream.read(length), kernels), integers))
+                self.cases.append(_Case(self, Plan(stream.read(length), kernels), nbytes, integers))
 
-    def _fill(self):
-        """Numbers between -1 and 1 that are neither zero nor regular."""
-        row, state = bytearray(64), 1
-        scale = array("f", (1 / 128, -1.0))
-        for offset in range(0, self.arena.nbytes - 255, 256):
-            for i in range(64):
-                state = 16380 * (state & 0xFFFF) + (state >> 16)
-                row[i] = state & 0xFF
-            kernels.u8_to_f32(self.arena.memory, offset, row, scale)
+    def _pattern(self):
+        """A kilobyte of numbers between -1 and 1 that are neither zero nor regular."""
+        row, state = bytearray(256), 1
+        for i in range(256):
+            state = 16380 * (state & 0xFFFF) + (state >> 16)
+            row[i] = state & 0xFF
+        block = bytearray(1024)
+        kernels.u8_to_f32(block, 0, row, array("f", (1 / 128, -0.99)))
+        return block
+
+    def refill(self, nbytes):
+        """Fills the first `nbytes` with the pattern: some operators take longer for some numbers, and each destroys its own."""
+        memory, block = self.arena.memory, self._block
+        for offset in range(0, nbytes, 1024):
+            part = min(1024, nbytes - offset)
+            memory[offset : offset + part] = block[:part] if part < 1024 else block
 
     def batch(self, size):
         """The next `size` samples in shuffled order."""

@@ -113,7 +113,7 @@ class Bench:
         plans, table = b"", []
         for case, count in zip(cases, repeats, strict=True):
             data = plan(case, int(count), arena_bytes, page_blocks)
-            table.append([len(plans), len(data), [list(pair) for pair in case.integers]])
+            table.append([len(plans), len(data), case.arena_bytes, [list(pair) for pair in case.integers]])
             plans += data
         # rate 0: mutated weights must not run away while they are updated again and again
         hyper = [0.5 if name in ("beta1", "beta2", "correction1", "correction2", "epsilon") else 0.0 for name in HYPER]
