@@ -71,7 +71,7 @@ def summarise(request: Request, bench: Bench, outcome: Outcome) -> dict[str, Any
     times_us = metered[0]["times_us"] if metered else []
     measured, steps = outcome.measured, request.steps
     return {
-        "board": bench.name, "model": request.model, "ram_budget_bytes": request.ram_bytes,
+        "board": bench.target, "model": request.model, "ram_budget_bytes": request.ram_bytes,
         "deadline_ms": None if outcome.problem.deadline_ns is None else outcome.problem.deadline_ns / 1e6,
         "steps": steps, "loss_first": losses[0], "loss_last": losses[-1],
         "accuracy": outcome.run.last("evaluated")["accuracy"], "peak_arena_bytes": done["peak_arena_bytes"],

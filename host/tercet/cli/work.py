@@ -23,9 +23,10 @@ CONVOLUTIONS = ("dense_", "activation_backward", "conv2d_", "depthwise_", "maxpo
 def read_model(source: str, seed: int | None = None) -> tuple[models.Model, dict[str, Any]]:
     """Model and weights from an ONNX file, a model.json or a name of the zoo."""
     if source.endswith(".onnx"):
-        from tercet.model import load
+        from tercet.model.exchange.importer import import_onnx
 
-        model, weights = load.load_onnx(source)
+        found = import_onnx(source)
+        model, weights = found.model, found.weights
     elif source.endswith(".json"):
         model, weights = models.load(source)
     else:
