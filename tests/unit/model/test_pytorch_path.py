@@ -67,11 +67,14 @@ class Attention(nn.Module):
         return self.head((x + self.out(y))[:, 0])
 
 
-@pytest.mark.parametrize("kind", ["plain", "masked", "torch"])
-def test_attention_is_recognised_however_it_is_written(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "dynamo"), [("plain", False), ("masked", False), ("torch", False), ("torch", True)])
+def test_attention_is_recognised_however_it_is_written(tmp_path, kind, dynamo):
     torch.manual_seed(1)
     net, path = Attention(kind).eval(), tmp_path / "net.onnx"
-    torch.onnx.export(net, (torch.zeros(1, 6, 16),), str(path), dynamo=False, input_names=["x"])
+    open_batch = {"dynamic_shapes": ({0: torch.export.Dim("batch")},)} if dynamo else {}
+    if dynamo:
+        pytest.importorskip("onnxscript", reason="onnxscript is absent: pip install onnxscript")
+    torch.onnx.export(net, (torch.zeros(2, 6, 16),), str(path), dynamo=dynamo, input_names=["x"], **open_batch)
     imported = import_onnx(path)
     scores = [layer for layer in imported.model.layers if layer.op == "attention_scores"]
     assert [layer.attrs["causal"] for layer in scores] == [kind != "plain"]

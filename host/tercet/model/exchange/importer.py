@@ -67,6 +67,8 @@ class Importer:
     values: dict[str, str] = field(default_factory=dict)
     # values that stand for another one with zeros around it: name -> (top, left, bottom, right)
     pads: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    # values whose first axis is written as part of the batch: name -> the value with that axis of its own
+    merged: dict[str, str] = field(default_factory=dict)
     scores: dict[str, Scores] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -77,6 +79,8 @@ class Importer:
             raise InputError("a Pad is supported only right before a convolution")
         if name in self.scores:
             raise InputError("scores of attention are supported right before their softmax only")
+        if name in self.merged:
+            raise InputError("the batch must stay the first axis")
         if name not in self.values:
             raise InputError(f"its input {name} is a constant where a computed value is needed")
         return self.values[name]

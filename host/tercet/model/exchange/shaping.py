@@ -102,16 +102,37 @@ def _flatten(importer: Importer, node: Any) -> None:
 
 
 def _reshape(importer: Importer, node: Any) -> None:
-    found = (importer.source.batch, *importer.shape(node.input[0]))
+    name, batch = node.input[0], importer.source.batch
+    if name in importer.merged:
+        inner = importer.net.shapes[importer.merged[name]]
+        found: Shape = (batch * inner[0], *inner[1:])
+    else:
+        found = (batch, *importer.shape(name))
     target = [int(extent) for extent in importer.constant(node.input[1], "shape").reshape(-1)]
     if not importer.attributes(node).get("allowzero", 0):
         target = [found[number] if extent == 0 else extent for number, extent in enumerate(target)]
     rest = product(tuple(extent for extent in target if extent != -1))
     if rest and target.count(-1) == 1 and product(found) % rest == 0:
         target = [product(found) // rest if extent == -1 else extent for extent in target]
-    if len(target) < 2 or target[0] != found[0] or product(tuple(target)) != product(found):
+    if _regroup(importer, node, found, tuple(target)):
+        return
+    if len(target) < 2 or name in importer.merged or target[0] != found[0] or product(tuple(target)) != product(found):
         raise InputError(f"cannot lay out {list(found)} as {target}: the batch must stay the first axis")
     _layout(importer, node, tuple(target[1:]))
+
+
+def _regroup(importer: Importer, node: Any, found: Shape, target: Shape) -> bool:
+    """Whether the node only wrote the first axis into the batch, or took it out again, as exports of attention do."""
+    name, output = node.input[0], node.output[0]
+    if name in importer.merged:
+        apart = (importer.source.batch, *importer.net.shapes[importer.merged[name]])
+        if target == apart:
+            importer.values[output] = importer.merged[name]
+        return target == apart
+    if len(found) > 3 and target == (found[0] * found[1], *found[2:]):
+        importer.merged[output] = importer.value(name)
+        return True
+    return False
 
 
 def _axes(importer: Importer, node: Any) -> list[int] | None:
@@ -142,11 +163,17 @@ def _unsqueeze(importer: Importer, node: Any) -> None:
 
 def _transpose(importer: Importer, node: Any) -> None:
     """Inverse pairs, as exports from Keras have them around convolutions, cancel; moves of axes of 1 are free."""
-    shape = importer.shape(node.input[0])
+    name = node.input[0]
+    source = importer.merged.get(name) or importer.value(name)
+    shape = importer.net.shapes[source]
     order = list(importer.attributes(node).get("perm", range(len(shape), -1, -1)))
     if order[0] != 0:
         raise InputError("the batch must stay the first axis")
-    axes, source = [axis - 1 for axis in order[1:]], importer.value(node.input[0])
+    axes = [axis - 1 for axis in order[1:]]
+    if name in importer.merged:  # its first axis stays with the batch
+        importer.net.layer("transpose", inputs=(source,), axes=[0, *(axis + 1 for axis in axes)])
+        importer.merged[node.output[0]] = importer.net.at
+        return
     maker = next((layer for layer in importer.net.layers if layer.name == source), None)
     if maker is not None and maker.op == "transpose":
         axes, source = [maker.attrs["axes"][axis] for axis in axes], maker.inputs[0]
