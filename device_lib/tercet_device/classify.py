@@ -115,6 +115,11 @@ class Classifier:
             x = output
         return sums
 
+    def features(self, samples, offset=0):
+        """The last feature map (i16, 0..127) of a trunk, a network that ends with a ReLU."""
+        self.logits(samples, offset)
+        return self.outputs[-1]
+
     def label(self, samples, offset=0):
         """The class with the largest sum; of equals the first."""
         sums = self.logits(samples, offset)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A compressed network on MicroPython's unix port: the native module gives the labels of the host's whole-number network."""
 
+import struct
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tercet.compress import codebook, fixedpoint, prune
+from tercet.compress import codebook, fixedpoint, prune, trunk
 from tercet.compress.finetune import Recipe, train
 from tercet.compress.network import Network, Samples
 from tercet.compress.packed import integer, pack
 from tercet.compress.packed.execution import Execution
 from tercet.datasets import load
+from tercet.errors import InputError
 from tercet.model import Builder, initialise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +64,61 @@ def test_the_board_gives_the_labels_of_the_host(compressed, form, tmp_path):
     assert np.array_equal(labels, host.labels(digits.test_x))
     assert np.array_equal(logits, host.logits(digits.test_x[1:2])[0])
     assert np.mean(labels != digits.test_y) < 0.2
+
+
+@pytest.mark.board
+def test_the_virtual_board_gives_the_labels_of_the_host_and_tells_cycles_and_energy(compressed):
+    """The same on the emulated core: labels, and the sparse formats ahead of the dense one."""
+    from tercet.board import bench
+    from tercet.profile import packed
+
+    model, weights, fractions = compressed
+    samples = load("digits").test_x[:100]
+    host = integer.lower(model, weights, fractions, 16)
+    layers = ["dense1", "dense2", "dense3"]
+    files = {kind: pack(model, weights, Execution(fractions, 16, dict.fromkeys(layers, kind))) for kind in ("csc", "delta")}
+    subject = packed.Subject(files, samples.reshape(100, 64), host.labels(samples), ((40, 64), (20, 40), (10, 20)))
+    with bench.select() as found:
+        rows = {row["name"]: row for row in packed.run(found, subject, say=lambda _: None)}
+    assert rows["deployed-labels-equal"]["value"] == 100
+    assert 2.0 < rows["inference-cycles-dense"]["value"] / (40 * 64 + 20 * 40 + 10 * 20) < 8.0
+    assert rows["csc-speedup"]["value"] > 0.8 and rows["inference-energy-dense"]["value"] > 0
+    assert {row["provenance"] for row in rows.values()} == {"modelled"}
+
+
+TRUNK = """
+import sys
+sys.path[:] = [{library!r}, {native!r}, ".frozen"]
+from tercet_device import trunk
+print(trunk.features("trunk.trz", "data.tds", "features.tds"))
+"""
+
+
+@pytest.mark.skipif(not MICROPYTHON.exists() or not NATIVE.exists(), reason="not built: make firmware kernels")
+def test_a_compressed_trunk_makes_the_features_on_which_its_head_is_trained(compressed, tmp_path):
+    model, weights, fractions = compressed
+    digits = load("digits")
+    settings = Execution(fractions, 16, {"dense1": "csc", "dense2": "delta", "dense3": "dense"})
+    parts = trunk.split(model, weights, settings)
+    samples, labels = digits.train_x[:300].reshape(300, 64), digits.train_y[:300]
+    head = struct.pack("<4sIIIIIIff", b"TDS1", 300, 240, 64, 1, 2, 10, 1 / 16, 0)
+    (tmp_path / "trunk.trz").write_bytes(parts.file())
+    (tmp_path / "data.tds").write_bytes(head + samples.tobytes() + labels.astype("<u2").tobytes())
+    (tmp_path / "program.py").write_text(TRUNK.format(library=str(ROOT / "device_lib"), native=str(NATIVE.parent)))
+    done = subprocess.run(
+        [str(MICROPYTHON), "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0 and done.stdout == "300\n", done.stdout + done.stderr
+    found = (tmp_path / "features.tds").read_bytes()
+    expected = parts.features(samples)
+    fields = struct.unpack("<4sIIIIIIff", found[:36])
+    assert fields == (b"TDS1", 300, 240, 20, 1, 2, 10, parts.scale, 0)
+    assert np.array_equal(np.frombuffer(found[36:-600], np.uint8).reshape(300, 20), expected)
+    assert np.array_equal(np.frombuffer(found[-600:], "<u2"), labels)
+    x = expected * np.float32(parts.scale)
+    net, train_on = Network(parts.head), Samples(x, labels)
+    trained = train(net, parts.head_weights, train_on, Recipe(epochs=20, batch=16, rate=1e-2))
+    assert net.error_percent(trained, train_on) < net.error_percent(parts.head_weights, train_on)
+    for bad in (0, 3):
+        with pytest.raises(InputError):
+            trunk.split(model, weights, settings, bad)
