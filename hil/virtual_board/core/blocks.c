@@ -69,6 +69,7 @@ uint32_t block_cost(const struct board *b, uint32_t cycles)
 EXPORT void tb_cycle_model(struct board *b, int model)
 {
     b->cycle_model = model;
+    b->special = (uint8_t)((b->special & ~BLOCK_FLASH) | (model == MODEL_FULL ? BLOCK_FLASH : 0));
     b->branch_cost[0] = model == MODEL_INSTRUCTIONS ? 0 : 1;
     b->branch_cost[1] = model == MODEL_INSTRUCTIONS ? 0 : 2;
     blocks_forget_all(b);
@@ -97,6 +98,7 @@ static int block_decode(struct board *b, struct block *k, uint32_t address, uint
             cost = 1;
         }
         cycles += cost;
+        k->literals += t.literal;
         if (t.fp)
             k->flags |= BLOCK_FP;
         if (t.hint == HINT_SEV)
@@ -110,8 +112,7 @@ static int block_decode(struct board *b, struct block *k, uint32_t address, uint
     }
     if (it)
         k->flags |= BLOCK_OPEN_IT;
-    if (address >= FLASH_BYTES)
-        k->flags |= BLOCK_RAM;
+    k->flags |= address >= FLASH_BYTES ? BLOCK_RAM : BLOCK_FLASH;
     if (debug_breaks_in(b, address, size))
         k->flags |= BLOCK_BREAK;
     k->bytes = (uint16_t)size;
@@ -227,6 +228,8 @@ static struct block *block_slow(struct board *b, struct block *k, uint32_t addre
     }
     if (k->flags & BLOCK_EVENT)
         b->event_register = true;
+    if (k->flags & b->special & BLOCK_FLASH)
+        b->cycle += cache_fetch(b, address, k);
     b->open_it = (k->flags & BLOCK_OPEN_IT) != 0;
     return k;
 }

@@ -41,6 +41,7 @@ enum stop { STOP_NONE, STOP_SLICE, STOP_HALT, STOP_REPORT, STOP_SYSTEM_OFF, STOP
 struct block {
     uint16_t bytes, count, cycles;
     uint8_t conditional;  // instructions inside IT blocks
+    uint8_t literals;     // loads from flash relative to the PC
     uint8_t flags;
 };
 enum {
@@ -50,6 +51,7 @@ enum {
     BLOCK_OPEN_IT = 8,     // ends inside an IT block
     BLOCK_HOOKED = 64,     // its conditional instructions have the code hook
     BLOCK_INDIRECT = 16,   // ends with a branch to a computed address
+    BLOCK_FLASH = 128,     // fetched from flash
     BLOCK_BREAK = 32       // has a breakpoint: is stepped through
 };
 
@@ -123,6 +125,9 @@ typedef void (*spi_callback)(uint64_t cycle, int bus, const uint32_t *pins, cons
                              uint32_t bytes, uint32_t cycles_per_byte);
 typedef void (*pin_callback)(uint64_t cycle, int pin, int level);
 
+enum { CACHE_WAYS = 2, CACHE_SETS = 64 };  // 2 KB of 16-byte lines
+struct cache { uint32_t tag[CACHE_WAYS][CACHE_SETS]; uint8_t oldest[CACHE_SETS]; };
+
 struct board {
     uc_engine *uc;
     uint8_t *flash, *ram, *ram_alias, *ram_shadow;
@@ -176,12 +181,15 @@ struct board {
     struct { uint32_t at, old; } nor[64]; int nor_count;
     uint16_t partial_erase_ms[FLASH_BYTES / FLASH_PAGE_BYTES];
     uint8_t spim_rx[4][65536]; uint32_t spim_bytes[4];
+    bool spim3_errata, spim3_disturbed; uint64_t spim3_started, spim3_violations; uint8_t spim3_tx[65536];
     uint32_t uicr[0x400], ficr[0x400];
     uint32_t watchdog_reload_mask;
     uint32_t reset_reason, retained[2], reset_count;
     uint64_t erase_count, write_count;
     bool flash_dirty, reset_wanted;
     int cycle_model;
+    struct cache cache;
+    uint64_t wait_cycles;  // of the above model, contained in `cycle`
     uint32_t branch_cost[2];  // taken: direct, indirect
 
     struct power power;
@@ -215,6 +223,8 @@ void ram_executable(struct board *b, bool yes);
 enum { MODEL_ZERO, MODEL_FULL, MODEL_INSTRUCTIONS };
 uint32_t block_cost(const struct board *b, uint32_t cycles);
 void tb_cycle_model(struct board *b, int model);
+uint32_t cache_fetch(struct board *b, uint32_t address, const struct block *k);
+void bus_contention(struct board *b, uint32_t address, uint32_t bytes);
 void cpu_run(struct board *b, size_t count);
 void cpu_fp_trap(struct board *b);
 void cpu_step(struct board *b);

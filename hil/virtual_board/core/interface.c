@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct view {  // engine.py has the same fields in the same order
-    uint64_t cycle, instructions, skipped, slept_cycles, exceptions_taken, erase_count, write_count, bins_lost;
+    uint64_t cycle, instructions, skipped, slept_cycles, exceptions_taken, erase_count, write_count, bins_lost, wait_cycles, spim3_violations;
     double soc_coulomb, card_coulomb;
     uint32_t reset_reason, reset_count;
     uint8_t sleeping, halted, locked_up, flash_dirty, exact, pins, protected, system_off;
@@ -16,7 +16,7 @@ EXPORT void tb_view(struct board *b, struct view *v)
 {
     const double unit = 1e-9 / CPU_HZ;
     *v = (struct view){b->cycle, b->instructions, b->skipped, b->slept_cycles, b->exceptions_taken, b->erase_count,
-                       b->write_count, b->power.bins_lost, (double)b->power.soc_charge * unit,
+                       b->write_count, b->power.bins_lost, b->wait_cycles, b->spim3_violations, (double)b->power.soc_charge * unit,
                        (double)b->power.card_charge * unit, b->reset_reason, b->reset_count, b->sleeping,
                        b->debug.halted, b->locked_up, b->flash_dirty, b->exact, b->power.pins, b->protected,
                        b->system_off};

@@ -44,6 +44,43 @@ static uint8_t *dma_buffer(struct board *b, struct peripheral *p, uint32_t point
     return at;
 }
 
+// Erratum 198: what SPIM3 sends is corrupted when the CPU touches the 8 KB of RAM that hold it. The transfer is then
+// carried out at its end, when it is known whether that happened.
+static void erratum_begin(struct board *b, const uint8_t *sent, uint32_t bytes)
+{
+    memcpy(b->spim3_tx, sent, bytes);
+    b->spim3_started = now(b);
+    b->spim3_disturbed = false;
+}
+
+static void erratum_end(struct board *b, struct peripheral *p)
+{
+    uint32_t bytes = b->spim_bytes[3];
+    uint32_t pins[3] = {p->reg[PSEL >> 2], p->reg[(PSEL >> 2) + 1], p->reg[(PSEL >> 2) + 2]};
+    if (b->spim3_disturbed && bytes) {
+        b->spim3_violations++;
+        b->spim3_tx[random_next(b) % bytes] ^= (uint8_t)(1 + random_next(b) % 255);
+    }
+    if (b->on_spi && bytes)
+        b->on_spi(b->spim3_started, 3, pins, b->spim3_tx, b->spim_rx[3], bytes, byte_cycles(p));
+}
+
+static void on_touch(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
+{
+    struct board *b = user;
+    (void)uc; (void)type; (void)size; (void)value;
+    if (b->spim_bytes[3] && address >> 13 == peripheral_at(b, 0x4002f000)->reg[TXD_PTR >> 2] >> 13)
+        b->spim3_disturbed = true;
+}
+
+EXPORT int tb_spim3_errata(struct board *b)
+{
+    uc_hook hook = 0;
+    b->spim3_errata = true;
+    return uc_hook_add(b->uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)on_touch, b, RAM_BASE,
+                       RAM_BASE + (uint64_t)b->ram_bytes - 1);
+}
+
 static void spim_start(struct board *b, struct peripheral *p)
 {
     uint32_t tx_bytes = p->reg[TXD_MAXCNT >> 2] & 0xffff, rx_bytes = p->reg[RXD_MAXCNT >> 2] & 0xffff;
@@ -60,7 +97,9 @@ static void spim_start(struct board *b, struct peripheral *p)
     memset(received, 0xff, clocked);
     event_set(b, p, EV_STARTED);
     uint32_t pins[3] = {p->reg[PSEL >> 2], p->reg[(PSEL >> 2) + 1], p->reg[(PSEL >> 2) + 2]};
-    if (b->on_spi && clocked)
+    if (p->index == 3 && b->spim3_errata)
+        erratum_begin(b, sent, clocked);
+    else if (b->on_spi && clocked)
         b->on_spi(now(b), p->index, pins, sent, received, clocked, byte_cycles(p));
     b->spim_bytes[p->index] = clocked;
     slot_set(b, SLOT_SPIM0 + p->index, now(b) + (uint64_t)clocked * byte_cycles(p) + 1);
@@ -85,6 +124,10 @@ static void spim_end(struct board *b, struct peripheral *p)
 {
     uint32_t tx_bytes = p->reg[TXD_MAXCNT >> 2] & 0xffff, rx_bytes = p->reg[RXD_MAXCNT >> 2] & 0xffff;
     uint8_t *rx = rx_bytes ? ram_pointer(b, p->reg[RXD_PTR >> 2], rx_bytes) : NULL;
+    if (p->index == 3 && b->spim3_errata)
+        erratum_end(b, p);
+    bus_contention(b, p->reg[TXD_PTR >> 2], tx_bytes);
+    bus_contention(b, p->reg[RXD_PTR >> 2], rx_bytes);
     if (rx)
         memcpy(rx, b->spim_rx[p->index], rx_bytes);
     p->reg[TXD_AMOUNT >> 2] = tx_bytes;

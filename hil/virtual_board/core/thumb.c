@@ -45,8 +45,10 @@ static void decode16(struct thumb *t, uint32_t op)
 {
     switch (op >> 12) {
     case 4:
-        if (op & 0x800)
-            single(t, 1);  // LDR literal
+        if (op & 0x800) {
+            single(t, 1);
+            t->literal = 1;
+        }
         else if ((op & 0xff00) == 0x4700 || ((op & 0xfd00) == 0x4400 && (op & 0x87) == 0x87))
             t->flow = FLOW_INDIRECT;  // BX, BLX, and MOV or ADD to PC
         break;
@@ -116,6 +118,7 @@ static void floating_point(struct thumb *t, uint32_t h1, uint32_t h2)
         int words = h2 & 0x100 ? 2 : 1;
         t->cycles = (uint8_t)(1 + words);
         t->memory_words = (uint8_t)words;
+        t->literal = (h1 & 0x1f) == 0x1f;
         if (words == 1) {
             t->load = h1 >> 4 & 1;
             t->store = !t->load;
@@ -151,6 +154,7 @@ static void single32(struct thumb *t, uint32_t h1, uint32_t h2)
     if (load && h2 >> 12 == 15 && (h1 & 0x60) != 0x40)
         return;  // PLD, PLI
     single(t, load);
+    t->literal = load && (h1 & 15) == 15;
     if (load && h2 >> 12 == 15)
         t->flow = FLOW_INDIRECT;
 }

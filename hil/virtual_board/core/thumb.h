@@ -14,6 +14,7 @@ struct thumb {
     uint8_t flow, hint;
     uint8_t it;             // the low byte of an IT instruction, else 0
     uint8_t fp;             // uses the FPU
+    uint8_t literal;        // loads relative to the PC
     uint8_t memory_words;   // words moved, for the bus contention model
     int8_t fp_result;       // S register that a following instruction may wait for, or -1
     int8_t fp_source[3];    // S registers needed at once (not an accumulator), or -1

@@ -27,7 +27,7 @@ class View(c.Structure):
 
     _fields_ = [
         *((name, c.c_uint64) for name in (
-            "cycle", "instructions", "skipped", "slept_cycles", "exceptions_taken", "erase_count", "write_count", "bins_lost"
+            "cycle", "instructions", "skipped", "slept_cycles", "exceptions_taken", "erase_count", "write_count", "bins_lost", "wait_cycles", "spim3_violations"
         )),
         ("soc_coulomb", c.c_double),
         ("card_coulomb", c.c_double),
@@ -54,7 +54,8 @@ def _load() -> c.CDLL:
         "tb_halt": (None, [board]), "tb_erase_all": (None, [board]), "tb_load": (c.c_int, [board, u32, text, u32]),
         "tb_bus_read": (c.c_int, [board, u32, c.c_void_p, u32]), "tb_bus_write": (c.c_int, [board, u32, c.c_char_p, u32]),
         "tb_register_read": (u32, [board, u32]), "tb_register_write": (None, [board, u32, u32]),
-        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_brown_out": (None, [board]), "tb_dhcsr": (u32, [board]),
+        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]),
+        "tb_spim3_errata": (c.c_int, [board]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_brown_out": (None, [board]), "tb_dhcsr": (u32, [board]),
         "tb_pin_input": (None, [board, c.c_int, c.c_int]), "tb_fault_at": (None, [board, u64]),
         "tb_card_current": (None, [board, c.c_int64, u64, c.c_int64]), "tb_erase_page": (None, [board, u32]),
     }
@@ -169,6 +170,7 @@ class Chip:
         view = self.view()
         return {
             "cycle": view.cycle, "instructions": view.instructions, "skipped": view.skipped,
+            "wait_cycles": view.wait_cycles,
             "soc_coulomb": view.soc_coulomb, "card_coulomb": view.card_coulomb,
             "ram": hashlib.sha256(self.ram.tobytes()).hexdigest(),
             "flash": hashlib.sha256(self.flash.tobytes()).hexdigest(),

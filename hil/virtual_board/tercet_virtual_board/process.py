@@ -38,6 +38,8 @@ class BoardProcess:
         self.options = options
         self.state = State(options.state)
         self.chip = Chip(options.ram_kb, options.seed, options.cycle_model)
+        if options.spim3_errata:
+            self.chip.call("spim3_errata")
         self.state.restore(self.chip)
         if options.image:
             for address, data in image.load(options.image):
@@ -69,8 +71,15 @@ class BoardProcess:
             self.state.save(self.chip)
             if self._end is not None:
                 (self.state.folder / "digest.json").write_text(json.dumps(self.chip.digest()) + "\n")
+            self._tell_violations()
             self.close()
         return code
+
+    def _tell_violations(self) -> None:
+        count = self.chip.view().spim3_violations
+        if count:
+            print(f"{self.options.name}: {count} SPIM3 transfers were corrupted (erratum 198): the CPU touched the 8 KB of "
+                  "RAM that held what was sent", file=sys.stderr)
 
     def close(self) -> None:
         """Gives all wires back."""
