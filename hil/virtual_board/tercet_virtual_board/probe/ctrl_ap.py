@@ -11,6 +11,7 @@ RESET, ERASEALL, ERASEALLSTATUS, APPROTECTSTATUS, IDR = 0x00, 0x04, 0x08, 0x0C, 
 
 _IDENTITY = 0x12880000
 _NVMC_READY = 0x4001E400
+_SOFT_RESET = 4  # RESETREAS.SREQ
 
 
 class CtrlAp:
@@ -39,7 +40,7 @@ class CtrlAp:
             rising = value & 1 and not self._reset
             self._reset = value & 1
             if rising:
-                self._target.reset(False)
+                self._target.reset(False, _SOFT_RESET)
         elif register == ERASEALL:
             rising = value & 1 and not self._erase_all
             self._erase_all = value & 1

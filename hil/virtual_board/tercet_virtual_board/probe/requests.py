@@ -118,9 +118,14 @@ class Requests:
         self._target.reset(self._halts_on_vector())
 
     def _assert_reset(self, asserted: bool) -> None:
-        """Hold the chip at its first instruction while the line is low; let it go when the line rises."""
+        """Hold the chip at its first instruction while the line is low; let it go when the line rises.
+
+        Holding borrows the vector catch, and gives it back at once: what the debugger sets meanwhile counts at the end.
+        """
         if asserted:
+            catches = self._target.read_word(_DEMCR)
             self._target.reset(True)
+            self._target.write_word(_DEMCR, catches)
         elif self._reset_asserted:
             self._target.reset(self._halts_on_vector())
         self._reset_asserted = bool(asserted)

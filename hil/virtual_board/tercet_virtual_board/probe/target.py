@@ -30,8 +30,8 @@ class DebugTarget(Protocol):
     def write_word(self, addr: int, value: int) -> None:
         """Store an aligned 32-bit word: memory, flash (by the rules of the NVMC) or register."""
 
-    def reset(self, halt_on_vector: bool) -> None:
-        """Reset the chip; stop at the first instruction if asked to."""
+    def reset(self, halt_on_vector: bool, reason: int = 1) -> None:
+        """Reset the chip, for a reason of RESETREAS (1 pin, 4 software); stop at the first instruction if asked to."""
 
     def erase_all(self) -> None:
         """Erase flash, UICR and RAM, as the control access port does."""

@@ -42,8 +42,10 @@ class MemoryOnly:
         else:
             self.write_memory(addr, value.to_bytes(4, "little"))
 
-    def reset(self, halt_on_vector: bool) -> None:
-        self.events.append(("reset", halt_on_vector))
+    def reset(self, halt_on_vector: bool, reason: int = 1) -> None:
+        self.events.append(("reset", halt_on_vector, reason))
+        if halt_on_vector:
+            self.registers[0xE000EDFC] |= 1
 
     def erase_all(self) -> None:
         self.is_protected = False
@@ -191,17 +193,25 @@ def test_a_protected_chip_opens_only_by_erasing_it(client, chip):
     client.ap(1, 0x04, 0)
     client.ap(1, 0x00, 1)
     client.ap(1, 0x00, 0)
-    assert chip.events == ["erase_all", ("reset", False)]
+    assert chip.events == ["erase_all", ("reset", False, 4)]
 
 
 def test_reset_honours_the_vector_catch(client, chip):
     client.call("reset")
     chip.registers.update({0xE000EDF0: 1, 0xE000EDFC: 1})
     client.call("reset")
+    assert chip.events == [("reset", False, 1), ("reset", True, 1)]
+
+
+def test_a_held_reset_line_borrows_the_vector_catch_only(client, chip):
+    chip.registers[0xE000EDF0] = 1
     client.call("assert_reset", True)
     assert client.call("is_reset_asserted") is True
     client.call("assert_reset", False)
-    assert chip.events == [("reset", False), ("reset", True), ("reset", True), ("reset", True)]
+    client.call("assert_reset", True)
+    chip.registers[0xE000EDFC] |= 1  # a debugger that connects under reset
+    client.call("assert_reset", False)
+    assert [halts for _, halts, _ in chip.events] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("line", [b"what\n", b"[1]\n", b'{"id": 1}\n', b'{"id": 1, "request": "read_dp"}\n',
