@@ -19,7 +19,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--image", type=Path, metavar="FILE", help="firmware: Intel HEX, ELF or .bin (default: the kept flash)")
     add("--sd", type=Path, metavar="IMG", help="SD card image, made if missing (default: in the state folder)")
     add("--sd-mb", type=int, default=64, help="size of a new SD card")
-    add("--sd-profile", choices=["good", "ordinary", "bad", "none"], default="ordinary", help="how fast the card is; none: empty slot")
+    add("--sd-profile", choices=["good", "ordinary", "bad", "none"], default="ordinary",
+        help="how fast the card is; none: empty slot")
     add("--sd-type", choices=["sdhc", "sdsc"], default="sdhc", help="addressing by block or by byte")
     add("--sd-write-protected", action="store_true", help="the card refuses to be written")
     add("--faults", type=Path, metavar="FILE", help="faults to inject, JSON lines")
@@ -35,13 +36,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--rail", choices=["board", "soc"], default="board", help="what the meter feeds: board and card, or the SoC alone")
     add("--cycle-model", choices=["zero", "full", "instructions"], default="zero",
         help="flash without or with wait states and cache; or one cycle an instruction")
+    bench = commands.add_parser("bench", help="how fast the emulation is on this machine")
+    bench.add_argument("--micropython", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
+    bench.add_argument("--json", action="store_true")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 stopped by a signal, 1 the board stopped with a report, 2 wrong usage."""
     given = vars(_parser().parse_args(arguments))
-    given.pop("command")
+    if given.pop("command") == "bench":
+        from tercet_virtual_board import bench
+
+        return bench.main(given["micropython"], given["json"])
     from tercet_virtual_board.process import BoardProcess
 
     try:
