@@ -19,6 +19,9 @@ say "installing Python packages into .venv"
 [ -x "$venv/bin/python" ] || "$base" -m venv "$venv"
 set -- --editable "$ROOT[$extra]"
 [ ! -f "$ROOT/hil/virtual_board/pyproject.toml" ] || set -- "$@" --editable "$ROOT/hil/virtual_board"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >&2 ||
-    die "pip could not install the packages" "run again when the package index answers"
+log=$BUILD/pip-install.log
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "pip could not install the packages; the whole log is in $log" "run again when the package index answers"
+fi
 printf '%s\n' "$key" >"$stamp"
