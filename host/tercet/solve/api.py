@@ -20,6 +20,16 @@ from tercet.solve.solution import Solution
 # name -> "module:function" under tercet.solve, called as function(problem, time_limit_s=, workers=, stop=)
 STRATEGIES: dict[str, str] = {
     "exact": "exact:exact",
+    "keep-all": "baselines.keep_all:keep_all",
+    "page-all": "baselines.page_all:page_all",
+    "sqrt-n": "baselines.sqrt_n:sqrt_n",
+    "micro-batch": "baselines.micro_batch:micro_batch",
+    "remat-only": "baselines.remat_only:remat_only",
+    "page-only": "baselines.page_only:page_only",
+    "capuchin": "baselines.capuchin:capuchin",
+    "pofo": "baselines.pofo:pofo",
+    "moccasin": "baselines.moccasin:moccasin",
+    "brute": "brute:brute",
 }
 
 
@@ -57,7 +67,7 @@ def solve(
     run: Callable[..., Solution] = getattr(import_module(f"tercet.solve.{module}"), name)
     floor, where = floor_bytes(problem)
     try:
-        if problem.ram_bytes is not None and problem.ram_bytes < floor:
+        if problem.ram_bytes is not None and problem.ram_bytes < floor and strategy != "micro-batch":
             raise InfeasibleError(f"{where} alone needs {floor} bytes")
         return run(problem, time_limit_s=time_limit_s, workers=workers, stop=stop, **options)
     except InfeasibleError as error:

@@ -102,7 +102,8 @@ def exact(
     found = policy.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
     if found is not None:
         race.offer(found)
-        better = policy.search(problem, time_limit_s=effort, paging=paging, rerun=rerun, seed=2)
+    for ways in {(paging, rerun), (paging, False), (False, rerun)} - {(False, False)}:
+        better = policy.search(problem, time_limit_s=effort / 3, paging=ways[0] and paging, rerun=ways[1], seed=2)
         if better is not None:
             race.offer(better)
     _prove(race)
@@ -168,7 +169,7 @@ def _guided(race: _Race, built: compact.Compact) -> None:
         page.append(out is not None and point[out] > 0.5)
         kept = held.get(value.position, [0.0])
         weight.append(20.0 ** (2 * min(kept) - 1))
-    guide = policy.Policy(page, weight)
+    guide = policy.Policy(page, weight, race.options["paging"], ONCE in race.restrictions)
     rerun = ONCE in race.restrictions
     found = policy.search(
         race.problem, time_limit_s=0.12 * race.left_s, seed=3, guides=[guide], stop=race.stop, rerun=rerun,

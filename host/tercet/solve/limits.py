@@ -3,24 +3,61 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from tercet.errors import InfeasibleError
-from tercet.solve.exact import extreme
+from tercet.solve import policy
+from tercet.solve.exact import exact, extreme
 from tercet.solve.problem import Problem
+from tercet.solve.replay import check
 from tercet.solve.schedule import Runs, say
-from tercet.solve.solution import Solution
+from tercet.solve.solution import Solution, judged
+from tercet.solve.stages import stages
 from tercet.units import format_bytes
+
+# Up to this many events CP-SAT finds the smallest RAM; beyond, bisection over searches does.
+FEW_EVENTS = 1200
 
 
 def fastest(problem: Problem, *, time_limit_s: float = 30.0) -> Solution:
     """The schedule of least makespan within the RAM budget (the deadline is ignored)."""
-    return extreme(problem.with_budgets(problem.ram_bytes, None, problem.card_bytes), "time", time_limit_s=time_limit_s)
+    bounded = problem.with_budgets(problem.ram_bytes, None, problem.card_bytes)
+    found = exact(_timed(bounded), time_limit_s=time_limit_s)
+    schedule = replace(found.schedule, strategy="fastest")
+    return judged(bounded, schedule, bound_pj=None, solve_s=found.solve_s, restrictions=found.restrictions)
+
+
+def _timed(problem: Problem) -> Problem:
+    """The same problem with nanoseconds in the place of picojoules."""
+    ops = tuple(replace(op, energy_pj=op.time_ns, again_pj=op.again_ns) for op in problem.ops)
+    items = {
+        name: replace(item, out_pj=item.out_ns + item.out_cpu_ns, in_pj=item.in_ns + item.in_cpu_ns)
+        for name, item in problem.items.items()
+    }
+    return replace(problem, ops=ops, items=items, baseline_mw=0.0)
 
 
 def smallest_ram(problem: Problem, *, time_limit_s: float = 30.0) -> Solution:
-    """The schedule of least arena extent within the deadline (the RAM budget is ignored)."""
-    return extreme(
-        problem.with_budgets(None, problem.deadline_ns, problem.card_bytes), "ram", time_limit_s=time_limit_s
-    )
+    """The schedule of least arena extent found within the deadline (the RAM budget is ignored)."""
+    bounded = problem.with_budgets(None, problem.deadline_ns, problem.card_bytes)
+    if sum(map(len, stages(problem).events)) <= FEW_EVENTS:
+        return extreme(bounded, "ram", time_limit_s=time_limit_s)
+    low, _ = floor_bytes(problem)
+    started, best = time.perf_counter(), policy.search(bounded, time_limit_s=0.0)
+    if best is None:
+        raise InfeasibleError("no schedule meets the deadline")
+    high = check(bounded, best).peak_bytes
+    probe = low
+    while low < high and time.perf_counter() - started < time_limit_s:
+        found = policy.search(replace(bounded, ram_bytes=probe), time_limit_s=0.5)
+        if found is None:
+            low = probe + 1
+        else:
+            best, high = found, check(bounded, found).peak_bytes
+        probe = (low + high) // 2
+    elapsed = time.perf_counter() - started
+    return judged(bounded, best, bound_pj=None, solve_s=elapsed, restrictions=("the smallest that a search found",))
 
 
 def smallest_deadline(problem: Problem, *, time_limit_s: float = 30.0) -> float:

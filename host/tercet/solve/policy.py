@@ -30,6 +30,8 @@ class Policy:
 
     page: list[bool]
     weight: list[float]
+    paging: bool = True
+    rerun: bool = True
 
 
 @dataclass
@@ -104,12 +106,18 @@ def _restore(run: _Run, position: int, next_use: list[list[int]], locked: frozen
         run.live.add(position)
         run.used += value.nbytes
         return
-    if value.producer < 0 or not run.view.problem.ops[value.producer].again:
+    if not _again(run, position):
         raise Stuck
     _execute(run, value.producer, next_use, locked, depth + 1)
     for other in run.view.writes[value.producer]:
         if other != position and other in run.live and next_use[other][run.now] > len(run.view.problem.ops):
             _drop(run, other)
+
+
+def _again(run: _Run, position: int) -> bool:
+    """Whether a value may come back by running its producer again."""
+    producer = run.view.values[position].producer
+    return producer >= 0 and run.policy.rerun and run.view.problem.ops[producer].again
 
 
 def _make_room(run: _Run, size: int, next_use: list[list[int]], locked: frozenset[int]) -> None:
@@ -142,13 +150,13 @@ def _price(run: _Run, position: int, depth: int) -> float:
     value, baseline = run.view.values[position], run.view.problem.baseline_mw
     item, problem = value.item, run.view.problem
     paged = float("inf")
-    if item.pageable:
+    if item.pageable and run.policy.paging:
         paged = item.in_pj + baseline * item.in_ns
         if position not in run.card:
             paged += item.out_pj + baseline * item.out_ns
     if run.policy.page[position] and item.pageable:
         return paged
-    if value.producer < 0 or not problem.ops[value.producer].again:
+    if not _again(run, position):
         return paged
     op = problem.ops[value.producer]
     cost = op.again_pj + baseline * op.again_ns
@@ -162,9 +170,9 @@ def _price(run: _Run, position: int, depth: int) -> float:
 def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
     value = run.view.values[position]
     needed = value.final or next_use[position][run.now] <= len(run.view.problem.ops)
-    by_card = run.policy.page[position] or value.producer < 0 or not run.view.problem.ops[value.producer].again
+    by_card = run.policy.page[position] or not _again(run, position)
     if needed and by_card and position not in run.card:
-        if not value.item.pageable:
+        if not value.item.pageable or not run.policy.paging:
             raise Stuck
         run.actions.append(PageOut(value.tensor))
         run.energy += value.item.out_pj
@@ -250,11 +258,11 @@ def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
 
     policies = []
     if paging and rerun:
-        policies.append(Policy([cheaper(p) for p in range(len(even))], even[:]))
+        policies.append(Policy([cheaper(p) for p in range(len(even))], even[:], paging, rerun))
     if paging:
-        policies.append(Policy(card[:], even[:]))
+        policies.append(Policy(card[:], even[:], paging, rerun))
     if rerun:
-        policies.append(Policy([c and not a for c, a in zip(card, again, strict=True)], even[:]))
+        policies.append(Policy([c and not a for c, a in zip(card, again, strict=True)], even[:], paging, rerun))
     return policies
 
 
@@ -267,4 +275,4 @@ def _neighbour(view: Stages, policy: Policy, rng: random.Random, paging: bool, r
             page[position] = not page[position] and view.values[position].item.pageable
         else:
             weight[position] *= rng.choice((0.05, 0.3, 3.0, 20.0))
-    return Policy(page, weight)
+    return Policy(page, weight, paging, rerun)
