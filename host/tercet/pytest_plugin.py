@@ -68,6 +68,8 @@ class Lab:
         """The board at its prompt with a fresh heap; one new attempt after a failure."""
         for attempt in (0, 1):
             try:
+                if self.bench.meter and self.bench.meter.mode == "source":
+                    self.meter()  # it powers the board
                 if self._open_board is None:
                     self._open_board = Board(self.bench.serial, baudrate=self.bench.baudrate)
                 self._open_board.soft_reset()
