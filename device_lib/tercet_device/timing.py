@@ -17,7 +17,7 @@ def run(jobs):
 
 
 class Sparse:
-    """A compressed network and samples for it."""
+    """A compressed network of dense layers and samples for it."""
 
     def __init__(self, path, samples):
         with open(path, "rb") as stream:
@@ -28,12 +28,12 @@ class Sparse:
         """The layers with the inputs that sample `number` gives them."""
         net = self.net
         net.logits(self.samples, number * net.inputs)
-        inputs = [array("h", x) for x in [net.x] + net.outputs[:-1]]
-        jobs = []
-        for layer, x, sums, output in zip(net.layers, inputs, net.sums, net.outputs):  # noqa: B905
+        x, jobs = net.x, []
+        for layer in net.layers:
             settings = array("i", layer.settings)
             settings[_REPEATS] = repeats
-            jobs.append((settings, sums, x, output, layer.bias, layer.weights, layer.more))
+            jobs.append((settings, layer.sums, array("h", x), layer.output, layer.bias, layer.weights, layer.more))
+            x = layer.output
         return jobs
 
 

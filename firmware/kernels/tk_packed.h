@@ -67,7 +67,29 @@ void tk_packed_make_table(int16_t *table, const int8_t *book, int entries, int b
 
 /* y = clamp(round(acc 2^-shift)) to low..127, halves rounded up; a negative shift multiplies. */
 void tk_packed_requantise(int16_t *y, const int32_t *acc, int count, int shift, int low);
-/* acc = bias 2^shift (i8 bias) or 0 without one. */
+/* acc = bias 2^shift (i8 bias), halves rounded up, or 0 without one. */
 void tk_packed_bias(int32_t *acc, const int8_t *bias, int count, int shift);
+
+/* Any of the formats. `more` are starts or a table. */
+enum { TK_DENSE, TK_DELTA, TK_CSC, TK_TABLE4, TK_TABLE2 };
+void tk_packed_multiply(int format, int32_t *acc, const void *weights, const void *more, const int16_t *x, int rows,
+                        int columns);
+
+/* A window that slides over a map [channels, height, width]; zeros surround it in a convolution. */
+typedef struct {
+    int32_t channels, height, width, kernel_height, kernel_width, stride_height, stride_width, top, left, out_height,
+        out_width;
+} tk_window_t;
+
+typedef struct {
+    const void *weights, *more;
+    const int8_t *bias;
+    int32_t format, bias_shift, shift, low;
+} tk_packed_layer_t;
+
+/* out [channels, out_height, out_width]; `field` holds one receptive field, acc one sum per channel. */
+void tk_packed_conv(int16_t *out, const int16_t *map, const tk_window_t *w, int16_t *field, int32_t *acc, int channels,
+                    const tk_packed_layer_t *layer);
+void tk_packed_max_pool(int16_t *out, const int16_t *map, const tk_window_t *w);
 
 #endif

@@ -192,6 +192,7 @@ void tk_packed_requantise(int16_t *y, const int32_t *acc, int count, int shift, 
 
 void tk_packed_bias(int32_t *acc, const int8_t *bias, int count, int shift) {
     for (int i = 0; i < count; i++) {
-        acc[i] = bias ? (int32_t)bias[i] * (1 << shift) : 0;
+        int32_t value = bias ? bias[i] : 0;
+        acc[i] = shift >= 0 ? value * (1 << shift) : shift < -8 ? 0 : ((value >> (-shift - 1)) + 1) >> 1;
     }
 }

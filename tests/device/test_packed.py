@@ -86,6 +86,38 @@ def test_the_virtual_board_gives_the_labels_of_the_host_and_tells_cycles_and_ene
     assert {row["provenance"] for row in rows.values()} == {"modelled"}
 
 
+@pytest.fixture(scope="module")
+def convolutional():
+    """(model, fixed-point weights, grids) of a small network of convolutions."""
+    digits = load("digits")
+    net = Builder("conv", (1, 8, 8)).conv(6, 3, padding=1).relu().max_pool(2).conv(8, 3, stride=2, padding=(1, 0, 1, 1))
+    model = net.max_pool(2, stride=1).flatten().dense(10).model()
+    samples = Samples(digits.inputs(), digits.labels())
+    weights = train(Network(model), initialise(model), samples, Recipe(epochs=10, batch=32, rate=5e-3))
+    weights = prune.prune_once(weights, prune.named_densities(Network(model), 0.7))
+    point = fixedpoint.dynamic(Network(model), weights, digits.inputs()[:200], weight_bits=4)
+    return model, point.weights, point.fractions
+
+
+@pytest.mark.skipif(not MICROPYTHON.exists() or not NATIVE.exists(), reason="not built: make firmware kernels")
+@pytest.mark.parametrize("form", ["dense", "delta", "csc", "table4"])
+def test_convolutions_give_the_labels_of_the_host(convolutional, form, tmp_path):
+    model, weights, fractions = convolutional
+    samples = load("digits").test_x[:60]
+    settings = Execution(fractions, 16, dict.fromkeys(["conv2d1", "conv2d2", "dense1"], form))
+    (tmp_path / "model.trz").write_bytes(pack(model, weights, settings))
+    (tmp_path / "samples.bin").write_bytes(samples.tobytes())
+    (tmp_path / "program.py").write_text(PROGRAM.format(library=str(ROOT / "device_lib"), native=str(NATIVE.parent)))
+    done = subprocess.run(
+        [str(MICROPYTHON), "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    labels, logits = (np.array(line.split(), np.int64) for line in done.stdout.splitlines())
+    host = integer.lower(model, weights, fractions, 16)
+    assert np.array_equal(labels, host.labels(samples))
+    assert np.array_equal(logits, host.logits(samples[1:2])[0])
+
+
 TRUNK = """
 import sys
 sys.path[:] = [{library!r}, {native!r}, ".frozen"]

@@ -102,56 +102,82 @@ static mp_obj_t lookup(size_t n_args, const mp_obj_t *o) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(lookup_obj, 4, 4, lookup);
 
-enum { DENSE, DELTA, CSC, TABLE4, TABLE2 };
 enum { FORMAT, ROWS, INPUTS, BIAS_SHIFT, SHIFT, LOW, ROUNDED, REPEATS, SETTINGS };
 
-static void multiply(int format, int32_t *acc, const uint8_t *weights, const void *more, const int16_t *x, int rows,
-                     int columns) {
-    if (format == DENSE) {
-        tk_packed_dense(acc, (const int8_t *)weights, x, rows, columns);
-    } else if (format == DELTA) {
-        tk_packed_delta(acc, more, weights, x, rows);
-    } else if (format == CSC) {
-        tk_packed_csc(acc, more, weights, x, columns);
-    } else {
-        tk_packed_table(acc, weights, more, x, rows, columns, format == TABLE4 ? 4 : 2);
+/* The operands that layer and conv share, o: bias i8 or None, weights, starts or table or None; checked against `s`.
+ * The caller's starts and entries come from `entries`, so rows and columns in them are within the tensor. */
+static tk_packed_layer_t operands(const int32_t *s, const mp_obj_t *o) {
+    size_t rows = (size_t)s[ROWS], columns = (size_t)s[INPUTS];
+    tk_packed_layer_t l = {NULL, NULL, NULL, s[FORMAT], s[BIAS_SHIFT], s[SHIFT], s[LOW]};
+    if (o[0] != mp_const_none) {
+        l.bias = buffer(o[0], rows, 1, MP_BUFFER_READ).buf;
     }
+    if (l.format == TK_DENSE) {
+        l.weights = buffer(o[1], rows * columns, 1, MP_BUFFER_READ).buf;
+    } else if (l.format == TK_DELTA || l.format == TK_CSC) {
+        size_t lines = l.format == TK_CSC ? columns : rows;
+        l.more = buffer(o[2], 2 * (lines + 1), 2, MP_BUFFER_READ).buf;
+        l.weights = buffer(o[1], 2 * (size_t)((const uint16_t *)l.more)[lines], 1, MP_BUFFER_READ).buf;
+    } else {
+        size_t bits = l.format == TK_TABLE4 ? 4 : 2;
+        l.weights = buffer(o[1], rows * ((columns * bits + 7) / 8), 1, MP_BUFFER_READ).buf;
+        l.more = buffer(o[2], 512 * (8 / bits), 4, MP_BUFFER_READ).buf;
+    }
+    return l;
 }
 
 /* layer(settings i32, acc i32, x i16, y i16 or None, bias i8 or None, weights, more or None)
- * settings: format, rows, columns, bias shift, shift, low, rounded (1: y is made), repeats (1; more to time it).
- * `more`: starts or table.
- * The caller's starts and entries come from `entries`, so rows and columns in them are within the tensor. */
+ * settings: format, rows, columns, bias shift, shift, low, rounded (1: y is made), repeats (1; more to time it). */
 static mp_obj_t layer(size_t n_args, const mp_obj_t *o) {
     const int32_t *s = buffer(o[0], 4 * SETTINGS, 4, MP_BUFFER_READ).buf;
-    int rows = s[ROWS], columns = s[INPUTS], format = s[FORMAT];
+    int rows = s[ROWS], columns = s[INPUTS];
     int32_t *acc = buffer(o[1], 4 * (size_t)rows, 4, MP_BUFFER_WRITE).buf;
     const int16_t *x = buffer(o[2], 2 * (size_t)columns, 4, MP_BUFFER_READ).buf;
-    const int8_t *bias = o[4] == mp_const_none ? NULL : buffer(o[4], rows, 1, MP_BUFFER_READ).buf;
-    const uint8_t *weights;
-    const void *more = NULL;
-    if (format == DENSE) {
-        weights = buffer(o[5], (size_t)rows * columns, 1, MP_BUFFER_READ).buf;
-    } else if (format == DELTA || format == CSC) {
-        int lines = format == CSC ? columns : rows;
-        more = buffer(o[6], 2 * ((size_t)lines + 1), 2, MP_BUFFER_READ).buf;
-        weights = buffer(o[5], 2 * (size_t)((const uint16_t *)more)[lines], 1, MP_BUFFER_READ).buf;
-    } else {
-        size_t bits = format == TABLE4 ? 4 : 2;
-        weights = buffer(o[5], (size_t)rows * (((size_t)columns * bits + 7) / 8), 1, MP_BUFFER_READ).buf;
-        more = buffer(o[6], 512 * (8 / bits), 4, MP_BUFFER_READ).buf;
-    }
     int16_t *y = s[ROUNDED] ? buffer(o[3], 2 * (size_t)rows, 2, MP_BUFFER_WRITE).buf : NULL;
+    tk_packed_layer_t l = operands(s, o + 4);
     for (int i = 0; i < s[REPEATS]; i++) {
-        tk_packed_bias(acc, bias, rows, s[BIAS_SHIFT]);
-        multiply(format, acc, weights, more, x, rows, columns);
+        tk_packed_bias(acc, l.bias, rows, l.bias_shift);
+        tk_packed_multiply(l.format, acc, l.weights, l.more, x, rows, columns);
         if (y) {
-            tk_packed_requantise(y, acc, rows, s[SHIFT], s[LOW]);
+            tk_packed_requantise(y, acc, rows, l.shift, l.low);
         }
     }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(layer_obj, 7, 7, layer);
+
+static const tk_window_t *window(const int32_t *s, mp_obj_t x) {
+    const tk_window_t *w = (const tk_window_t *)s;
+    buffer(x, 2 * (size_t)w->channels * w->height * w->width, 2, MP_BUFFER_READ);
+    return w;
+}
+
+/* conv(settings i32, acc i32, x i16, y i16, bias, weights, more, field i16)
+ * settings: those of a layer, then channels, height, width, kernel (2), stride (2), top, left, output height and width. */
+static mp_obj_t conv(size_t n_args, const mp_obj_t *o) {
+    const int32_t *s = buffer(o[0], 4 * SETTINGS + sizeof(tk_window_t), 4, MP_BUFFER_READ).buf;
+    const tk_window_t *w = window(s + SETTINGS, o[2]);
+    size_t rows = (size_t)s[ROWS], columns = (size_t)s[INPUTS];
+    if (s[INPUTS] != w->channels * w->kernel_height * w->kernel_width) {
+        mp_raise_ValueError(MP_ERROR_TEXT("settings do not fit the weights"));
+    }
+    tk_packed_layer_t l = operands(s, o + 4);
+    mp_buffer_info_t map = buffer(o[2], 0, 2, MP_BUFFER_READ), acc = buffer(o[1], 4 * rows, 4, MP_BUFFER_WRITE);
+    mp_buffer_info_t out = buffer(o[3], 2 * rows * w->out_height * w->out_width, 2, MP_BUFFER_WRITE);
+    mp_buffer_info_t field = buffer(o[7], 2 * columns, 4, MP_BUFFER_WRITE);
+    tk_packed_conv(out.buf, map.buf, w, field.buf, acc.buf, s[ROWS], &l);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(conv_obj, 8, 8, conv);
+
+/* pool(window i32, x i16, y i16): the maximum of each window. */
+static mp_obj_t pool(mp_obj_t settings, mp_obj_t x, mp_obj_t y) {
+    const tk_window_t *w = window(buffer(settings, sizeof(tk_window_t), 4, MP_BUFFER_READ).buf, x);
+    size_t count = (size_t)w->channels * w->out_height * w->out_width;
+    tk_packed_max_pool(buffer(y, 2 * count, 2, MP_BUFFER_WRITE).buf, buffer(x, 0, 2, MP_BUFFER_READ).buf, w);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(pool_obj, pool);
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
@@ -161,6 +187,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_codes, MP_OBJ_FROM_PTR(&codes_obj));
     mp_store_global(MP_QSTR_table, MP_OBJ_FROM_PTR(&table_obj));
     mp_store_global(MP_QSTR_lookup, MP_OBJ_FROM_PTR(&lookup_obj));
+    mp_store_global(MP_QSTR_conv, MP_OBJ_FROM_PTR(&conv_obj));
+    mp_store_global(MP_QSTR_pool, MP_OBJ_FROM_PTR(&pool_obj));
     mp_store_global(MP_QSTR_layer, MP_OBJ_FROM_PTR(&layer_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

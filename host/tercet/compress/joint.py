@@ -213,6 +213,7 @@ def _solve(
     # 1e-5 of a nat is far below what a thousand samples can tell
     model.minimize(sums[smallest] if smallest else sum(v * round(1e5 * max(c.rise, 0.0)) for v, c in picks))
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's
     solver.parameters.max_time_in_seconds = time_limit_s
     solver.parameters.num_workers = 1
     status = solver.solve(model)

@@ -207,5 +207,8 @@ def test_requantise_and_bias_agree_with_numpy(c):
     bias, out = _array(generator.integers(-128, 128, 50), np.int8), np.ones(50, np.int32)
     c.tk_packed_bias(_pointer(out), _pointer(bias), 50, 11)
     assert np.array_equal(out, bias.astype(np.int32) << 11)
+    for shift in (-20, -9, -8, -1, 0, 3):
+        c.tk_packed_bias(_pointer(out), _pointer(bias), 50, shift)
+        assert np.array_equal(out, integer.shifted_bias(bias, shift)), shift
     c.tk_packed_bias(_pointer(out), None, 50, 11)
     assert not out.any()

@@ -97,8 +97,8 @@ def _weighted(layer: Layer, weights: Weights, grid: int, out: int | None, relu: 
         values = weights[layer.parameters["b"]]
         point = narrowest(values)
         moved = kind.fraction + grid - point.fraction
-        if point.code != I8 or not 0 <= moved <= 23:
-            raise InputError(f"{layer.name}: its bias does not fit 8 bits on the grid of its sums", hint="round it first")
+        if point.code != I8 or moved > 23:
+            raise InputError(f"{layer.name}: its bias does not fit 8 bits and the grid of its sums", hint="round it first")
         bias = np.ldexp(values.astype(np.float64), point.fraction).astype(np.int8)
     shift = None if last else kind.fraction + grid - int(out or 0)
     return Step(layer, stored, bias, moved, shift, 0 if relu else -128), grid if last else int(out or 0)
@@ -120,13 +120,19 @@ def _run(step: Step, value: np.ndarray) -> np.ndarray:
         extent = windows(value[:1], layer.attrs).shape[2:4]
         total = np.matmul(kernels.astype(np.float64), fields).astype(np.int32).reshape(len(value), -1, *extent)
     if step.bias is not None:
-        total += (step.bias.astype(np.int32) << step.bias_shift).reshape(1, -1, *[1] * (total.ndim - 2))
+        total += shifted_bias(step.bias, step.bias_shift).reshape(1, -1, *[1] * (total.ndim - 2))
     return total if step.shift is None else requantise(total, step.shift, step.low)
 
 
 def _product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     """x w' in i32: sums of at most 65,535 products of 8 bits are exact in f64, where a matrix product is fast."""
     return (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.int32)
+
+
+def shifted_bias(bias: np.ndarray, shift: int) -> np.ndarray:
+    """i8 biases on the grid of the sums: times 2^shift, halves rounded up."""
+    wide = bias.astype(np.int32)
+    return wide << shift if shift >= 0 else ((wide >> min(-shift - 1, 31)) + 1) >> 1
 
 
 def requantise(total: np.ndarray, shift: int, low: int) -> np.ndarray:
