@@ -16,7 +16,8 @@ key=$(cat "$ROOT/pyproject.toml" "$ROOT/hil/virtual_board/pyproject.toml" "$0" 2
 [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || exit 0
 
 say "installing Python packages into .venv"
-[ -x "$venv/bin/python" ] || "$base" -m venv "$venv"
+# An environment whose making was interrupted has no pip: make it again.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv"
 set -- --editable "$ROOT[$extra]"
 [ ! -f "$ROOT/hil/virtual_board/pyproject.toml" ] || set -- "$@" --editable "$ROOT/hil/virtual_board"
 log=$BUILD/pip-install.log

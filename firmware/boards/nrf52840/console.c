@@ -87,8 +87,14 @@ void UARTE0_IRQHandler(void) {
         if (tx_filled) {
             tx_send();
         } else {
-            tx_busy = false;
             UARTE0(TASKS_STOPTX) = 1; // a started transmitter draws current
+        }
+    }
+    if (UARTE0(EVENTS_TXSTOPPED)) {
+        UARTE0(EVENTS_TXSTOPPED) = 0;
+        tx_busy = false; // not before: a start that overtakes the stop would be stopped too
+        if (tx_filled) {
+            tx_send();
         }
     }
     (void)UARTE0(EVENTS_ENDTX);
@@ -125,9 +131,10 @@ void console_start(void) {
     UARTE0(EVENTS_RXDRDY) = 0;
     UARTE0(EVENTS_RXSTARTED) = 0;
     UARTE0(EVENTS_ENDTX) = 0;
+    UARTE0(EVENTS_TXSTOPPED) = 0;
     UARTE0(EVENTS_ERROR) = 0;
     UARTE0(INTENSET) = EVENT_BIT(UARTE_EVENTS_RXDRDY) | EVENT_BIT(UARTE_EVENTS_RXSTARTED)
-        | EVENT_BIT(UARTE_EVENTS_ENDTX) | EVENT_BIT(UARTE_EVENTS_ERROR);
+        | EVENT_BIT(UARTE_EVENTS_ENDTX) | EVENT_BIT(UARTE_EVENTS_TXSTOPPED) | EVENT_BIT(UARTE_EVENTS_ERROR);
     NVIC_PRIORITY(IRQ_UARTE0) = IRQ_PRIORITY_CONSOLE;
     NVIC_UNPEND(IRQ_UARTE0);
     NVIC_ENABLE(IRQ_UARTE0);
@@ -192,20 +199,24 @@ void console_write(const char *text, size_t length) {
     }
 }
 
+static void tx_wait_polled(void) {
+    while (tx_busy && !UARTE0(EVENTS_ENDTX) && !UARTE0(EVENTS_TXSTOPPED)) {
+    }
+}
+
 void console_write_polled(const char *text, size_t length) {
     NVIC_DISABLE(IRQ_UARTE0);
     UARTE0(ENABLE) = UARTE_ENABLE_ENABLED;
     for (; length > 0; --length) {
-        while (tx_busy && !UARTE0(EVENTS_ENDTX)) {
-        }
+        tx_wait_polled();
         tx_busy = true;
         tx_dma[0][0] = *text++;
         UARTE0(EVENTS_ENDTX) = 0;
+        UARTE0(EVENTS_TXSTOPPED) = 0;
         UARTE0(TXD_PTR) = (uint32_t)tx_dma[0];
         UARTE0(TXD_MAXCNT) = 1;
         UARTE0(TASKS_STARTTX) = 1;
     }
-    while (tx_busy && !UARTE0(EVENTS_ENDTX)) {
-    }
+    tx_wait_polled();
     tx_busy = false;
 }
