@@ -73,6 +73,7 @@ def test_a_damaged_line_costs_time_but_no_byte(console, board, tmp_path, fault):
 def test_a_line_that_loses_everything_is_an_error(console, board, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "_ANSWER_S", 0.05)
     monkeypatch.setattr(sync, "_ATTEMPTS", 3)
+    monkeypatch.setattr("tercet.board.transport._PROMPT_S", 0.3)
     original = board.transport.start
 
     def start(code):
