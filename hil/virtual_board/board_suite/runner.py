@@ -61,6 +61,15 @@ def _needs_unittest(test: pathlib.Path) -> bool:
     return any(line.split()[:2] == ["import", "unittest"] for line in test.read_text().splitlines())
 
 
+def _raced(test: pathlib.Path) -> bool:
+    """Whether the expectation comes from a run of the host's own Python against the wall clock.
+
+    A host that was busy at that moment expects the wrong thing, so such a test may fail once.
+    """
+    has_expectation = test.with_name(test.name + ".exp").is_file()
+    return not has_expectation and any(word in test.read_text() for word in ("asyncio.sleep", "time.sleep"))
+
+
 class _Suite:
     """Tests that wait, in batches, and the verdicts so far; shared by the threads of all machines."""
 
@@ -88,6 +97,9 @@ class _Suite:
         while names:
             verdicts: dict[str, str] = {}
             tail = _upstream_runner(self._tests, names, machine.serial, work, verdicts.__setitem__)
+            again = [name for name, verdict in verdicts.items() if verdict == "failed" and _raced(self._tests / name)]
+            if again:
+                _upstream_runner(self._tests, again, machine.serial, work, verdicts.__setitem__)
             self._note(verdicts, machine.serial, work)
             names = [name for name in names if name not in verdicts]
             if names:
