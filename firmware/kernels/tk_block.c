@@ -95,24 +95,14 @@ void tk_rank1(float *w, size_t ldw, float alpha, const float *d, const float *x,
         }                                                                                     \
     }
 #define A_ROWS(r) a[r * t->lda + p]
-#define A_PANEL(r) a[4 * p + r]
+#define A_COLUMNS(r) a[p * t->lda + r]
 #define B_ROWS(j) b[j * t->ldb + p]
 #define B_COLUMNS(j) b[p * t->ldb + j]
 
 BLOCKS(tk_blocks_nt, A_ROWS, B_ROWS)
 BLOCKS(tk_blocks_nn, A_ROWS, B_COLUMNS)
-BLOCKS(tk_blocks_tn, A_PANEL, B_COLUMNS)
+BLOCKS(tk_blocks_tn, A_COLUMNS, B_COLUMNS)
 
-void tk_blocks_panel(const tk_panel_t *t) {
-    for (size_t block = 0; block < (size_t)t->blocks; block++) {
-        const float *a = t->a + block * t->a_step, *b = t->panel;
-        for (int i = 0; i < t->repeats; i++) {
-            tk_blocks_t piece = {t->c + block * t->c_step, a, b, t->ldc, t->lda, 4, 0, 0, 0, 1, t->depth};
-            tk_blocks_nn(&piece);
-            a += (size_t)t->depth + t->a_jump;
-            b += 4 * t->depth;
-        }
-    }
-}
+void tk_blocks_panel(const tk_blocks_t *t) { tk_blocks_nn(t); }
 
 #endif

@@ -29,16 +29,7 @@ typedef struct {
 
 void tk_blocks_nt(const tk_blocks_t *t); /* rows of a . rows of b */
 void tk_blocks_nn(const tk_blocks_t *t); /* rows of a, b [depth, 4 of ldb] */
-void tk_blocks_tn(const tk_blocks_t *t); /* a is a panel [depth, 4], b [depth, 4 of ldb] */
-
-/* Blocks of c += rows of a . a panel [repeats * depth, 4]; after each `depth` elements the rows of a go on a_jump further. */
-typedef struct {
-    float *c;
-    const float *a, *panel;
-    size_t ldc, lda, c_step, a_step, a_jump;
-    int blocks, depth, repeats;
-} tk_panel_t;
-
-void tk_blocks_panel(const tk_panel_t *t);
+void tk_blocks_tn(const tk_blocks_t *t); /* a [depth, 4 of lda], b [depth, 4 of ldb] */
+void tk_blocks_panel(const tk_blocks_t *t); /* rows of a, b is a panel [depth, 4] */
 
 #endif

@@ -81,52 +81,44 @@ void tk_blocks_nn(const tk_blocks_t *t) {
     }
 }
 
-#define STEP_TN(a0, a1, a2, a3)                                                                                      \
-    "vldr s0,[%[a]," a0 "]\n vldr s1,[%[a]," a1 "]\n vldr s2,[%[a]," a2 "]\n vldr s3,[%[a]," a3 "]\n"                \
-    LOAD_B_COLUMNS OUTER
+#define LOAD_A_COLUMNS "vldr s0,[%[a]]\n vldr s1,[%[a],#4]\n vldr s2,[%[a],#8]\n vldr s3,[%[a],#12]\n"
+#define STEP_TN LOAD_A_COLUMNS LOAD_B_COLUMNS "add %[a],%[lda]\n" OUTER
 
 void tk_blocks_tn(const tk_blocks_t *t) {
-    size_t ldc = 4 * t->ldc, ldb = 4 * t->ldb;
+    size_t ldc = 4 * t->ldc, lda = 4 * t->lda, ldb = 4 * t->ldb;
     for (int i = 0; i < t->blocks; i++) {
         float *c = t->c + (size_t)i * t->c_step;
         const float *a = t->a + (size_t)i * t->a_step, *b = t->b + (size_t)i * t->b_step;
         int k = t->depth;
-        __asm__ volatile(LOOP(STEP_TN("#0", "#4", "#8", "#12") STEP_TN("#16", "#20", "#24", "#28")
-                                  STEP_TN("#32", "#36", "#40", "#44") STEP_TN("#48", "#52", "#56", "#60") "adds %[a],#64\n",
-                              STEP_TN("#0", "#4", "#8", "#12") "adds %[a],#16\n")
+        __asm__ volatile(LOOP(STEP_TN STEP_TN STEP_TN STEP_TN, STEP_TN)
                          : [c] "+r"(c), [a] "+r"(a), [b] "+r"(b), [k] "+r"(k)
-                         : [ldc] "r"(ldc), [ldb] "r"(ldb)
+                         : [ldc] "r"(ldc), [lda] "r"(lda), [ldb] "r"(ldb)
                          : "cc", "memory", ALL_S);
     }
 }
 
 #ifdef TK_WITH_CONV
-#define STEP_PANEL(at, b0, b1, b2, b3)                                                                               \
-    LOAD_A_ROWS(at) "vldr s4,[%[b]," b0 "]\n vldr s5,[%[b]," b1 "]\n vldr s6,[%[b]," b2 "]\n vldr s7,[%[b]," b3 "]\n" OUTER
+#define LOAD_B_PANEL(b0, b1, b2, b3)                                                                                 \
+    "vldr s4,[%[b]," b0 "]\n vldr s5,[%[b]," b1 "]\n vldr s6,[%[b]," b2 "]\n vldr s7,[%[b]," b3 "]\n"
+#define STEP_PANEL(at, b0, b1, b2, b3) LOAD_A_ROWS(at) LOAD_B_PANEL(b0, b1, b2, b3) OUTER
+#define FOUR_PANEL                                                                                                   \
+    STEP_PANEL("#0", "#0", "#4", "#8", "#12") STEP_PANEL("#4", "#16", "#20", "#24", "#28")                           \
+    STEP_PANEL("#8", "#32", "#36", "#40", "#44") STEP_PANEL("#12", "#48", "#52", "#56", "#60")
 
-void tk_blocks_panel(const tk_panel_t *t) {
-    size_t ldc = 4 * t->ldc, jump = 4 * t->a_jump;
+void tk_blocks_panel(const tk_blocks_t *t) {
+    size_t ldc = 4 * t->ldc;
     for (int i = 0; i < t->blocks; i++) {
         float *c = t->c + (size_t)i * t->c_step;
         const float *a0 = t->a + (size_t)i * t->a_step, *a1 = a0 + t->lda, *a2 = a1 + t->lda, *a3 = a2 + t->lda;
-        const float *b = t->panel;
-        int repeats = t->repeats, k;
-        __asm__ volatile(LOAD_C
-                         "5: ldr %[k],%[depth]\n subs %[k],#4\n blt 2f\n"
-                         "1:\n" STEP_PANEL("#0", "#0", "#4", "#8", "#12") STEP_PANEL("#4", "#16", "#20", "#24", "#28")
-                         STEP_PANEL("#8", "#32", "#36", "#40", "#44") STEP_PANEL("#12", "#48", "#52", "#56", "#60")
-                         NEXT_A_ROWS("#16") "adds %[b],#64\n subs %[k],#4\n bge 1b\n"
-                         "2: adds %[k],#4\n beq 4f\n"
-                         "3:\n" STEP_PANEL("#0", "#0", "#4", "#8", "#12") NEXT_A_ROWS("#4") "adds %[b],#16\n"
-                         "subs %[k],#1\n bne 3b\n"
-                         "4: add %[a0],%[jump]\n add %[a1],%[jump]\n add %[a2],%[jump]\n add %[a3],%[jump]\n"
-                         "subs %[repeats],#1\n bne 5b\n" STORE_C
+        const float *b = t->b;
+        int k = t->depth;
+        __asm__ volatile(LOOP(FOUR_PANEL NEXT_A_ROWS("#16") "adds %[b],#64\n",
+                              STEP_PANEL("#0", "#0", "#4", "#8", "#12") NEXT_A_ROWS("#4") "adds %[b],#16\n")
                          : [c] "+r"(c), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3), [b] "+r"(b),
-                           [k] "=&r"(k), [repeats] "+r"(repeats)
-                         : [ldc] "r"(ldc), [jump] "r"(jump), [depth] "m"(t->depth)
+                           [k] "+r"(k)
+                         : [ldc] "r"(ldc)
                          : "cc", "memory", ALL_S);
     }
 }
-
 #endif
 #endif

@@ -1,99 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The weight gradient of a convolution: for each element of the kernel a product of rows of dz with shifted rows of x,
- * summed in a 4 x 4 tile over all images, and delivered once. */
+ * The weight gradient of a convolution: four elements of the kernel at a time, what they read under a run of pixels is
+ * copied into rows (zeros for padding), and these are multiplied with rows of dz; summed over all images, delivered once. */
 #include "tk_block.h"
-#include "tk_conv.h"
+#include "tk_gather.h"
 
-enum { RUN = 32 }; /* columns of a strided row that are gathered at once */
+enum { RUN = 64, OUTPUTS = 16 };
 
-typedef struct { /* of dz: the columns or rows under which one element of the kernel lies inside x */
-    int first, end;
-} range_t;
+typedef struct {
+    const tk_conv_t *g;
+    const float *dz, *x; /* of the group's first image */
+    int pixels, outputs; /* of dz; output channels that are summed at once, at most OUTPUTS */
+} task_t;
 
-static range_t inside(int extent, int in_extent, int stride, int pad, int element) {
-    range_t r = {0, extent};
-    int shift = pad - element; /* position stride * i - shift must be 0 .. in_extent - 1 */
-    if (shift > 0) {
-        r.first = (shift + stride - 1) / stride;
-    }
-    int last = in_extent - 1 + shift;
-    if (last < 0 || last / stride + 1 < extent) {
-        r.end = last < 0 ? 0 : last / stride + 1;
-    }
-    return r;
-}
-
-/* tile [4, 4] += rows of dz . rows of x, over `length` columns */
-static void add_run(float *tile, const float *dz, size_t dz_plane, const float *x, size_t x_plane, int outputs,
-                    int channels, int length) {
-    if (outputs == 4 && channels == 4) {
-        tk_blocks_t t = {tile, dz, x, 4, dz_plane, x_plane, 0, 0, 0, 1, length};
-        tk_blocks_nt(&t);
-        return;
-    }
-    for (int c = 0; c < channels; c++) {
-        tk_dot_rows(tile + c, 4, dz, dz_plane, x + (size_t)c * x_plane, outputs, length);
-    }
-}
-
-static void add_strided_run(float *tile, const float *dz, size_t dz_plane, const float *x, size_t x_plane, int outputs,
-                            int channels, int length, int stride) {
-    float packed[4 * RUN];
-    for (int done = 0; done < length; done += RUN) {
-        int count = length - done < RUN ? length - done : RUN;
-        for (int c = 0; c < channels; c++) {
-            const float *row = x + (size_t)c * x_plane + done * stride;
-            for (int i = 0; i < count; i++) {
-                packed[c * RUN + i] = row[i * stride];
+/* row[i] = what element e reads under pixel first + i */
+static void copy_run(float *row, const tk_conv_t *g, const float *x, const tk_element_t *e, int first, int count) {
+    const float *plane = x + (size_t)e->channel * (size_t)g->in_height * (size_t)g->in_width;
+    int line = first / g->out_width, column = first - line * g->out_width, step = g->stride_width;
+    while (count > 0) {
+        int length = g->out_width - column < count ? g->out_width - column : count, i = 0;
+        int y = line * g->stride_height - g->pad_top + e->row, at = column * step - g->pad_left + e->column;
+        const float *source = plane + y * g->in_width;
+        if ((unsigned)y < (unsigned)g->in_height) {
+            for (; i < length && at < 0; i++, at += step) {
+                row[i] = 0.0f;
             }
-        }
-        add_run(tile, dz + done, dz_plane, packed, RUN, outputs, channels, count);
-    }
-}
-
-/* tile = gradient of one kernel element for up to four output and four input channels */
-static void element_gradient(float *tile, const tk_conv_t *g, const float *dz, const float *x, int outputs,
-                             int channels, int row, int column) {
-    range_t rows = inside(g->out_height, g->in_height, g->stride_height, g->pad_top, row);
-    range_t columns = inside(g->out_width, g->in_width, g->stride_width, g->pad_left, column);
-    size_t dz_plane = (size_t)g->out_height * (size_t)g->out_width, x_plane = (size_t)g->in_height * (size_t)g->in_width;
-    for (int i = 0; i < 16; i++) {
-        tile[i] = 0.0f;
-    }
-    if (columns.first >= columns.end) {
-        return;
-    }
-    for (int n = 0; n < g->batch; n++) {
-        for (int r = rows.first; r < rows.end; r++) {
-            const float *d = dz + r * g->out_width + columns.first;
-            const float *v = x + (r * g->stride_height + row - g->pad_top) * g->in_width +
-                             columns.first * g->stride_width + column - g->pad_left;
-            int length = columns.end - columns.first;
-            if (g->stride_width == 1) {
-                add_run(tile, d, dz_plane, v, x_plane, outputs, channels, length);
+            if (step == 1) {
+                int end = i + g->in_width - at < length ? i + g->in_width - at : length;
+                if (i < end) {
+                    tk_copy(row + i, source + at, end - i);
+                    i = end;
+                }
             } else {
-                add_strided_run(tile, d, dz_plane, v, x_plane, outputs, channels, length, g->stride_width);
-            }
-        }
-        dz += (size_t)g->out_channels * dz_plane;
-        x += (size_t)g->in_channels * x_plane;
-    }
-}
-
-static void block_gradient(const tk_conv_t *g, const tk_sink_t *sink, size_t at, const float *dz, const float *x,
-                           int outputs, int channels) {
-    float tile[16];
-    size_t window = (size_t)g->kernel_height * (size_t)g->kernel_width;
-    size_t row_stride = (size_t)(g->in_channels / g->groups) * window;
-    for (int row = 0; row < g->kernel_height; row++) {
-        for (int column = 0; column < g->kernel_width; column++, at++) {
-            element_gradient(tile, g, dz, x, outputs, channels, row, column);
-            for (int o = 0; o < outputs; o++) {
-                for (int c = 0; c < channels; c++) {
-                    tk_sink(sink, at + (size_t)o * row_stride + (size_t)c * window, tile[4 * o + c]);
+                for (; i < length && at < g->in_width; i++, at += step) {
+                    row[i] = source[at];
                 }
             }
         }
+        for (; i < length; i++) {
+            row[i] = 0.0f;
+        }
+        row += length;
+        count -= length;
+        column = 0;
+        line++;
+    }
+}
+
+/* tile [outputs, 4] = gradient of `count` elements of the kernel from `e` on */
+static void element_gradients(const task_t *t, float *tile, const tk_element_t *e, int count) {
+    float rows[4 * RUN];
+    const tk_conv_t *g = t->g;
+    const float *dz = t->dz, *x = t->x;
+    size_t plane = (size_t)t->pixels;
+    tk_fill(tile, 0.0f, 4 * OUTPUTS);
+    for (int n = 0; n < g->batch; n++) {
+        for (int first = 0; first < t->pixels; first += RUN) {
+            int length = t->pixels - first < RUN ? t->pixels - first : RUN, o = 0;
+            for (int i = 0; i < count; i++) {
+                copy_run(rows + i * RUN, g, x, e + i, first, length);
+            }
+            if (count == 4) {
+                tk_blocks_t blocks = {tile, dz + first, rows, 4, plane, RUN, 16, 4 * plane, 0, t->outputs / 4, length};
+                tk_blocks_nt(&blocks);
+                for (o = t->outputs & ~3; o < t->outputs; o++) {
+                    tk_dot_rows(tile + 4 * o, 1, rows, RUN, dz + (size_t)o * plane + first, 4, length);
+                }
+            } else {
+                for (int i = 0; i < count; i++) {
+                    tk_dot_rows(tile + i, 4, dz + first, plane, rows + i * RUN, t->outputs, length);
+                }
+            }
+        }
+        dz += (size_t)g->out_channels * plane;
+        x += (size_t)g->in_channels * (size_t)g->in_height * (size_t)g->in_width;
     }
 }
 
@@ -111,29 +90,33 @@ static void bias_gradient(const tk_conv_t *g, const tk_sink_t *bias, const float
     }
 }
 
-void tk_conv2d_backward_weights(const tk_conv_t *conv, const tk_sink_t *weights, const tk_sink_t *bias, const float *dz,
+void tk_conv2d_backward_weights(const tk_conv_t *g, const tk_sink_t *weights, const tk_sink_t *bias, const float *dz,
                                 const float *x) {
-    tk_conv_t g = *conv;
-    if (g.kernel_height == 1 && g.kernel_width == 1 && g.stride_height == 1 && g.stride_width == 1 && g.pad_top == 0 &&
-        g.pad_left == 0 && g.in_width == g.out_width && g.in_height == g.out_height) {
-        g.in_width *= g.in_height; /* a 1 x 1 kernel sees one long row */
-        g.out_width = g.in_width;
-        g.in_height = g.out_height = 1;
-    }
-    int outputs = g.out_channels / g.groups, inputs = g.in_channels / g.groups;
-    size_t dz_plane = (size_t)g.out_height * (size_t)g.out_width, x_plane = (size_t)g.in_height * (size_t)g.in_width;
-    size_t filter = (size_t)inputs * (size_t)g.kernel_height * (size_t)g.kernel_width;
-    for (int group = 0; group < g.groups; group++) {
-        for (int o = 0; o < outputs; o += 4) {
-            for (int c = 0; c < inputs; c += 4) {
-                size_t output = (size_t)(group * outputs + o), channel = (size_t)(group * inputs + c);
-                size_t at = output * filter + (size_t)c * (filter / (size_t)inputs);
-                block_gradient(&g, weights, at, dz + output * dz_plane, x + channel * x_plane,
-                               outputs - o < 4 ? outputs - o : 4, inputs - c < 4 ? inputs - c : 4);
+    float tile[4 * OUTPUTS];
+    int outputs = g->out_channels / g->groups, inputs = g->in_channels / g->groups;
+    int k = inputs * g->kernel_height * g->kernel_width;
+    task_t t = {g, dz, x, g->out_height * g->out_width, 0};
+    for (int first = 0; first < g->out_channels; first += t.outputs) {
+        int left = outputs - first % outputs; /* of this group */
+        t.outputs = left < OUTPUTS ? left : OUTPUTS;
+        t.dz = dz + (size_t)first * (size_t)t.pixels;
+        t.x = x + (size_t)(first / outputs * inputs) * (size_t)g->in_height * (size_t)g->in_width;
+        tk_element_t e[5] = {{0, 0, 0}};
+        for (int at = 0; at < k; at += 4, e[0] = e[4]) {
+            int count = k - at < 4 ? k - at : 4;
+            for (int i = 0; i < 4; i++) {
+                e[i + 1] = e[i];
+                tk_next_element(&e[i + 1], g);
+            }
+            element_gradients(&t, tile, e, count);
+            for (int o = 0; o < t.outputs; o++) {
+                for (int i = 0; i < count; i++) {
+                    tk_sink(weights, (size_t)(first + o) * (size_t)k + (size_t)(at + i), tile[4 * o + i]);
+                }
             }
         }
     }
     if (bias->w) {
-        bias_gradient(conv, bias, dz);
+        bias_gradient(g, bias, dz);
     }
 }

@@ -66,8 +66,12 @@ void tk_activation_backward(float *dz, const float *y, size_t count, int activat
 }
 
 void tk_fill(float *y, float value, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        ((volatile float *)y)[i] = value; /* volatile: a memset would have to be linked */
+    volatile float *to = y; /* volatile: a memset would have to be linked */
+    for (; count >= 4; count -= 4, to += 4) {
+        to[0] = value, to[1] = value, to[2] = value, to[3] = value;
+    }
+    for (; count > 0; count--) {
+        *to++ = value;
     }
 }
 

@@ -21,27 +21,44 @@ tk_pixels_t tk_pixels(int first, int total, int width, int stride_height, int st
     return p;
 }
 
-/* four neighbours, `count` times, from places that move by `direction` */
+/* four neighbours, `count` times, each time from the next place */
 #if defined(__thumb2__)
-#define FOUR "ldm %[at],{r4,r5,r6,r8}\n add %[at],%[by]\n stmia %[to]!,{r4,r5,r6,r8}\n"
-static inline void copy_fours(float *panel, const float *at, int direction, int count) { /* LDM and STM move a word a cycle */
+#define FOUR "ldm %[at],{r4,r5,r6,r8}\n adds %[at],#4\n stmia %[to]!,{r4,r5,r6,r8}\n"
+static inline void copy_fours(float *panel, const float *at, int count) { /* LDM and STM move a word a cycle */
     __asm__ volatile("subs %[n],#3\n blt 2f\n"
                      "1:" FOUR FOUR FOUR "subs %[n],#3\n bge 1b\n"
                      "2: adds %[n],#3\n beq 4f\n"
                      "3:" FOUR "subs %[n],#1\n bne 3b\n"
                      "4:\n"
                      : [at] "+r"(at), [to] "+r"(panel), [n] "+r"(count)
-                     : [by] "r"(4 * direction)
+                     :
                      : "cc", "memory", "r4", "r5", "r6", "r8");
 }
 #else
-static inline void copy_fours(float *panel, const float *at, int direction, int count) {
-    for (; count > 0; count--, panel += 4, at += direction) {
+static inline void copy_fours(float *panel, const float *at, int count) {
+    for (; count > 0; count--, panel += 4, at++) {
         float v0 = at[0], v1 = at[1], v2 = at[2], v3 = at[3];
         panel[0] = v0, panel[1] = v1, panel[2] = v2, panel[3] = v3;
     }
 }
 #endif
+
+void tk_copy(float *to, const float *from, int count) {
+    for (; count >= 4; count -= 4) {
+#if defined(__thumb2__)
+        __asm__ volatile("ldmia %[from]!,{r4,r5,r6,r8}\n stmia %[to]!,{r4,r5,r6,r8}\n"
+                         : [from] "+r"(from), [to] "+r"(to)
+                         :
+                         : "memory", "r4", "r5", "r6", "r8");
+#else
+        to[0] = from[0], to[1] = from[1], to[2] = from[2], to[3] = from[3];
+        to += 4, from += 4;
+#endif
+    }
+    for (; count > 0; count--) {
+        *to++ = *from++;
+    }
+}
 
 static void gather_zeros(float *panel, int count) {
     for (; count > 0; count--, panel += 4) {
@@ -49,8 +66,8 @@ static void gather_zeros(float *panel, int count) {
     }
 }
 
-static void copy_strided(float *panel, const float *at, int step, int direction, int count) {
-    for (; count > 0; count--, panel += 4, at += direction) {
+static void copy_strided(float *panel, const float *at, int step, int count) {
+    for (; count > 0; count--, panel += 4, at++) {
         panel[0] = at[0], panel[1] = at[step], panel[2] = at[2 * step], panel[3] = at[3 * step];
     }
 }
@@ -80,13 +97,13 @@ static inline const float *piece_of_row(piece_t *piece, const float *line) {
 /* whole rows of the kernel, for pixels that share a row */
 static void gather_rows(float *panel, const tk_source_t *s, const tk_pixels_t *p, tk_element_t *e, int depth) {
     piece_t piece;
-    int width = s->width, kernel = s->kernel_width, direction = s->direction, step = p->step, column = p->columns[0];
-    int low = column + (direction > 0 ? 0 : 1 - kernel), span = kernel + 3 * step, inside = low >= 0 && low + span <= width;
+    int width = s->width, kernel = s->kernel_width, step = p->step, column = p->columns[0];
+    int span = kernel + 3 * step, inside = column >= 0 && column + span <= width;
     const float *line = s->data + ((size_t)e->channel * (size_t)s->height + (size_t)p->rows[0]) * (size_t)width;
-    int row = p->rows[0] + direction * e->row, left = s->kernel_height - e->row;
-    line += direction * e->row * width;
+    int row = p->rows[0] + e->row, left = s->kernel_height - e->row;
+    line += e->row * width;
     if (!inside) {
-        piece_begin(&piece, low, span, width);
+        piece_begin(&piece, column, span, width);
     }
     for (; depth > 0; depth -= kernel, panel += 4 * kernel) {
         if ((unsigned)row >= (unsigned)s->height) {
@@ -94,37 +111,30 @@ static void gather_rows(float *panel, const tk_source_t *s, const tk_pixels_t *p
         } else {
             const float *at = (inside ? line : piece_of_row(&piece, line)) + column;
             if (step == 1) {
-                copy_fours(panel, at, direction, kernel);
+                copy_fours(panel, at, kernel);
             } else {
-                copy_strided(panel, at, step, direction, kernel);
+                copy_strided(panel, at, step, kernel);
             }
         }
-        row += direction;
-        line += direction * width;
+        row++;
+        line += width;
         if (--left == 0) { /* the next channel */
             left = s->kernel_height;
-            row -= direction * s->kernel_height;
-            line += (s->height - direction * s->kernel_height) * width;
+            row -= s->kernel_height;
+            line += (s->height - s->kernel_height) * width;
             e->channel++;
         }
     }
     e->row = s->kernel_height - left;
 }
 
-/* the place's index among those that exist, or -1 */
-static inline int existing(int place, int dilation, int extent) {
-    int index = dilation == 1 ? place : place / dilation;
-    return place >= 0 && index < extent && index * dilation == place ? index : -1;
-}
-
 static void gather_scattered(float *panel, const tk_source_t *s, const tk_pixels_t *p, const float *plane,
                              tk_element_t e, int count) {
     for (int j = 0; j < 4; j++) {
-        int row = existing(p->rows[j] + s->direction * e.row, s->dilation_height, s->height);
-        int column = p->columns[j] + s->direction * e.column;
-        for (int i = 0; i < count; i++, column += s->direction) {
-            int index = existing(column, s->dilation_width, s->width);
-            panel[4 * i + j] = j < p->count && row >= 0 && index >= 0 ? plane[row * s->width + index] : 0.0f;
+        int row = p->rows[j] + e.row, column = p->columns[j] + e.column;
+        int there = j < p->count && (unsigned)row < (unsigned)s->height;
+        for (int i = 0; i < count; i++, column++) {
+            panel[4 * i + j] = there && (unsigned)column < (unsigned)s->width ? plane[row * s->width + column] : 0.0f;
         }
     }
 }
@@ -148,7 +158,7 @@ static void gather_any(float *panel, const tk_source_t *s, const tk_pixels_t *p,
 }
 
 void tk_gather(float *panel, const tk_source_t *s, const tk_pixels_t *p, tk_element_t *e, int depth) {
-    if (p->step && s->dilation_height == 1 && s->dilation_width == 1 && s->kernel_width + 3 * p->step <= PIECE &&
+    if (p->step && s->kernel_width + 3 * p->step <= PIECE &&
         e->column == 0 && depth % s->kernel_width == 0) {
         gather_rows(panel, s, p, e, depth);
     } else {

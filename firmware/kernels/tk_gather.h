@@ -10,8 +10,6 @@ enum { TK_DEPTH = 72 };
 typedef struct { /* what is read: planes of height x width, through a kernel */
     const float *data;
     int height, width, kernel_height, kernel_width;
-    int direction; /* 1: the kernel's element i reads place + i; -1: place - i */
-    int dilation_height, dilation_width; /* only every dilation-th place exists, the others are zeros */
 } tk_source_t;
 
 typedef struct {
@@ -28,5 +26,18 @@ tk_pixels_t tk_pixels(int first, int total, int width, int stride_height, int st
                       int offset_column);
 /* gathers the next `depth` elements from *e on, which moves on */
 void tk_gather(float *panel, const tk_source_t *source, const tk_pixels_t *p, tk_element_t *e, int depth);
+
+static inline void tk_next_element(tk_element_t *e, const tk_conv_t *g) {
+    if (++e->column == g->kernel_width) {
+        e->column = 0;
+        if (++e->row == g->kernel_height) {
+            e->row = 0;
+            e->channel++;
+        }
+    }
+}
+
+/* to[i] = from[i]; they do not overlap */
+void tk_copy(float *to, const float *from, int count);
 
 #endif

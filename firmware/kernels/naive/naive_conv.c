@@ -27,26 +27,29 @@ void naive_conv2d_forward(const tk_conv_t *g, float *y, const float *x, const fl
     }
 }
 
+/* runs of 64 pixels; within a run element after element of the kernel, then pixel after pixel */
 void naive_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
-    int inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups;
+    int inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups, plane = g->out_height * g->out_width;
+    for (int i = 0; i < g->batch * g->in_channels * g->in_height * g->in_width; i++) {
+        dx[i] = 0;
+    }
     for (int n = 0; n < g->batch; n++)
-    for (int c = 0; c < g->in_channels; c++)
-    for (int y = 0; y < g->in_height; y++)
-    for (int x = 0; x < g->in_width; x++) {
+    for (int group = 0; group < g->groups; group++)
+    for (int first = 0; first < plane; first += 64)
+    for (int c = 0; c < inputs; c++)
+    for (int i = 0; i < g->kernel_height; i++)
+    for (int j = 0; j < g->kernel_width; j++)
+    for (int p = first; p < first + 64 && p < plane; p++) {
+        int y = p / g->out_width * g->stride_height - g->pad_top + i;
+        int x = p % g->out_width * g->stride_width - g->pad_left + j;
         float sum = 0;
-        for (int o = c / inputs * outputs; o < (c / inputs + 1) * outputs; o++)
-        for (int i = 0; i < g->kernel_height; i++)
-        for (int j = 0; j < g->kernel_width; j++) {
-            int r = y + g->pad_top - i, q = x + g->pad_left - j;
-            if (r < 0 || q < 0 || r % g->stride_height || q % g->stride_width || r / g->stride_height >= g->out_height ||
-                q / g->stride_width >= g->out_width) {
-                continue;
-            }
-            float d = dz[((n * g->out_channels + o) * g->out_height + r / g->stride_height) * g->out_width +
-                         q / g->stride_width];
-            sum += d * w[((o * inputs + c % inputs) * g->kernel_height + i) * g->kernel_width + j];
+        for (int o = group * outputs; o < (group + 1) * outputs; o++) {
+            sum += dz[(n * g->out_channels + o) * plane + p] *
+                   w[((o * inputs + c) * g->kernel_height + i) * g->kernel_width + j];
         }
-        *dx++ = sum;
+        if (y >= 0 && x >= 0 && y < g->in_height && x < g->in_width) {
+            dx[((n * g->in_channels + group * inputs + c) * g->in_height + y) * g->in_width + x] += sum;
+        }
     }
 }
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Convolution backward to the data: for a run of pixels of dz and four elements of the kernel the products, summed over
+ * the output channels in rows on the stack, are added to the rows of dx that the elements lie on. Stride and padding cost
+ * no idle products. */
+#include "tk_block.h"
+#include "tk_gather.h"
+
+enum { RUN = 64, OUTPUTS = 64 };
+
+typedef struct {
+    const tk_conv_t *g;
+    float *dx;
+    const float *dz, *w;
+    int k, outputs, pixels; /* elements of the kernel over all input channels of the group; pixels of dz */
+} task_t;
+
+/* row[i] += sum over the output channels of w[., k] dz[., pixel + i] */
+static void sum_row(const task_t *t, float *row, int k, int pixel, int length) {
+    float column[OUTPUTS];
+    for (int first = 0; first < t->outputs; first += OUTPUTS) {
+        int count = t->outputs - first < OUTPUTS ? t->outputs - first : OUTPUTS;
+        const float *w = t->w + (size_t)first * (size_t)t->k + k;
+        for (int o = 0; o < count; o++) {
+            column[o] = w[(size_t)o * (size_t)t->k];
+        }
+        tk_combine_rows(row, column, t->dz + (size_t)first * (size_t)t->pixels + pixel, (size_t)t->pixels, length, count);
+    }
+}
+
+/* rows [count, RUN] = the sums of elements k .. of the kernel for `length` pixels */
+static void sum_outputs(const task_t *t, float *rows, int k, int count, int pixel, int length) {
+    int done = 0;
+    tk_fill(rows, 0.0f, (size_t)count * RUN);
+    if (count == 4) {
+        tk_blocks_t blocks = {rows, t->w + k, t->dz + pixel, RUN, (size_t)t->k, (size_t)t->pixels, 4, 0, 4, length / 4,
+                              t->outputs};
+        tk_blocks_tn(&blocks);
+        done = length & ~3;
+    }
+    for (int i = 0; done < length && i < count; i++) {
+        sum_row(t, rows + i * RUN + done, k + i, pixel + done, length - done);
+    }
+}
+
+/* to[i] += from[i] */
+static void add_words(float *to, const float *from, int count) {
+#if TK_M4
+    for (; count >= 8; count -= 8) {
+        __asm__ volatile("vldmia %[to],{s0-s7}\n vldmia %[from]!,{s8-s15}\n"
+                         "vadd.f32 s0,s0,s8\n vadd.f32 s1,s1,s9\n vadd.f32 s2,s2,s10\n vadd.f32 s3,s3,s11\n"
+                         "vadd.f32 s4,s4,s12\n vadd.f32 s5,s5,s13\n vadd.f32 s6,s6,s14\n vadd.f32 s7,s7,s15\n"
+                         "vstmia %[to]!,{s0-s7}\n"
+                         : [to] "+r"(to), [from] "+r"(from)
+                         :
+                         : "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12",
+                           "s13", "s14", "s15");
+    }
+#endif
+    for (; count > 0; count--, to++, from++) {
+        *to = *to + *from;
+    }
+}
+
+/* adds a row of sums to what element e of the kernel lies on */
+static void scatter(const task_t *t, const float *row, const tk_element_t *e, int first, int count) {
+    const tk_conv_t *g = t->g;
+    float *plane = t->dx + (size_t)e->channel * (size_t)g->in_height * (size_t)g->in_width;
+    int line = first / g->out_width, column = first - line * g->out_width, step = g->stride_width;
+    while (count > 0) {
+        int length = g->out_width - column < count ? g->out_width - column : count, i = 0;
+        int y = line * g->stride_height - g->pad_top + e->row, at = column * step - g->pad_left + e->column;
+        if ((unsigned)y < (unsigned)g->in_height) {
+            float *to = plane + y * g->in_width;
+            for (; i < length && at < 0; i++) {
+                at += step;
+            }
+            if (step == 1) {
+                int end = i + g->in_width - at < length ? i + g->in_width - at : length;
+                add_words(to + at, row + i, end - i);
+            } else {
+                for (; i < length && at < g->in_width; i++, at += step) {
+                    to[at] = to[at] + row[i];
+                }
+            }
+        }
+        row += length;
+        count -= length;
+        column = 0;
+        line++;
+    }
+}
+
+static void backward_group(const task_t *t) {
+    float rows[4 * RUN];
+    for (int pixel = 0; pixel < t->pixels; pixel += RUN) {
+        int length = t->pixels - pixel < RUN ? t->pixels - pixel : RUN;
+        tk_element_t e = {0, 0, 0};
+        for (int k = 0; k < t->k; k += 4) {
+            int count = t->k - k < 4 ? t->k - k : 4;
+            sum_outputs(t, rows, k, count, pixel, length);
+            for (int i = 0; i < count; i++) {
+                scatter(t, rows + i * RUN, &e, pixel, length);
+                tk_next_element(&e, t->g);
+            }
+        }
+    }
+}
+
+void tk_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
+    int total = g->in_height * g->in_width, inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups;
+    task_t t = {g, dx, dz, w, inputs * g->kernel_height * g->kernel_width, outputs, g->out_height * g->out_width};
+    tk_fill(dx, 0.0f, (size_t)g->batch * (size_t)g->in_channels * (size_t)total);
+    for (int n = 0; n < g->batch * g->groups; n++) {
+        t.w = w + (size_t)(n % g->groups) * (size_t)outputs * (size_t)t.k;
+        if (tk_is_pointwise(g)) {
+            tk_gemm_tn(t.dx, (size_t)total, 1.0f, t.w, (size_t)inputs, t.dz, (size_t)total, inputs, total, outputs);
+        } else {
+            backward_group(&t);
+        }
+        t.dx += inputs * total;
+        t.dz += outputs * t.pixels;
+    }
+}
