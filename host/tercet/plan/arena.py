@@ -164,6 +164,7 @@ def _no_overlap(
     model.add_no_overlap_2d(xs, ys)
     model.minimize(top)
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's
     solver.parameters.max_time_in_seconds = time_limit_s
     solver.parameters.num_workers = 2
     solver.parameters.random_seed = 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ _STATUS = {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible", cp_model.
 
 def solve_rows(
     rows: Rows, *, time_limit_s: float = 60.0, workers: int = 2, hint: Sequence[int] | None = None,
-    stop: threading.Event | None = None, on_solution: Callable[[int, int], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Answer:  # fmt: skip
     """The best solution that CP-SAT finds within the limit. `stop` ends the search early; what was found is returned."""
     started = time.perf_counter()
@@ -39,10 +39,12 @@ def solve_rows(
         for variable, value in zip(variables, hint, strict=True):
             model.add_hint(variable, int(value))
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's
     solver.parameters.max_time_in_seconds = max(0.01, time_limit_s)
     solver.parameters.num_workers = workers
     solver.parameters.random_seed = 7
-    status = solver.solve(model, _Watch(stop, on_solution))
+    solver.parameters.catch_sigint_signal = False
+    status = _in_thread(solver, model, stop, time_limit_s)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     values = [solver.value(variable) for variable in variables] if found else None
     objective = rows.offset + sum(c * v for c, v in zip(rows.cost, values, strict=True)) if values is not None else None
@@ -60,15 +62,20 @@ def _model(rows: Rows) -> tuple[cp_model.CpModel, list[cp_model.IntVar]]:
     return model, variables
 
 
-class _Watch(cp_model.CpSolverSolutionCallback):
-    """Looks at every solution: reports it and stops when asked to."""
-
-    def __init__(self, stop: threading.Event | None, on_solution: Callable[[int, int], None] | None) -> None:
-        super().__init__()
-        self.stop, self.on_solution = stop, on_solution
-
-    def on_solution_callback(self) -> None:
-        if self.on_solution:
-            self.on_solution(int(self.objective_value), int(self.best_objective_bound))
-        if self.stop is not None and self.stop.is_set():
-            self.stop_search()
+def _in_thread(
+    solver: cp_model.CpSolver, model: cp_model.CpModel, stop: threading.Event | None, time_limit_s: float
+) -> int:
+    """The solver's status; the search runs in a thread of its own, so that Ctrl-C and `stop` are seen at once."""
+    answer: list[int] = []
+    thread = threading.Thread(target=lambda: answer.append(solver.solve(model)), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            if stop is not None and stop.is_set():
+                solver.stop_search()
+            thread.join(0.02)
+    except KeyboardInterrupt:
+        solver.stop_search()
+        thread.join(time_limit_s)
+        raise
+    return answer[0] if answer else cp_model.UNKNOWN
