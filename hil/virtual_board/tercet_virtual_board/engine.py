@@ -7,11 +7,7 @@ import hashlib
 
 import numpy as np
 
-from tercet_virtual_board import build, soc
-
-SPI_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.POINTER(c.c_uint32), c.c_void_p, c.c_void_p, c.c_uint32, c.c_uint32)
-PIN_CALLBACK = c.CFUNCTYPE(None, c.c_uint64, c.c_int, c.c_int)
-
+from tercet_virtual_board import library, soc
 
 CYCLE_MODELS = ["zero", "full", "instructions"]
 
@@ -27,42 +23,17 @@ class View(c.Structure):
 
     _fields_ = [
         *((name, c.c_uint64) for name in (
-            "cycle", "instructions", "skipped", "slept_cycles", "exceptions_taken", "erase_count", "write_count", "bins_lost", "wait_cycles", "spim3_violations"
+            "cycle", "instructions", "skipped", "slept_cycles", "exceptions_taken", "erase_count", "write_count",
+            "bins_lost", "wait_cycles", "spim3_violations",
         )),
         ("soc_coulomb", c.c_double),
         ("card_coulomb", c.c_double),
         ("reset_reason", c.c_uint32),
         ("reset_count", c.c_uint32),
-        *((name, c.c_uint8) for name in ("sleeping", "halted", "locked_up", "flash_dirty", "exact", "pins", "protected", "system_off")),
+        *((name, c.c_uint8) for name in (
+            "sleeping", "halted", "locked_up", "flash_dirty", "exact", "pins", "protected", "system_off",
+        )),
     ]
-
-
-def _load() -> c.CDLL:
-    c.CDLL(str(build.unicorn_library()), mode=c.RTLD_GLOBAL)
-    lib = c.CDLL(str(build.core_library()))
-    board, u32, u64, text = c.c_void_p, c.c_uint32, c.c_uint64, c.c_char_p
-    signatures = {
-        "tb_create": (board, [u32, u64]), "tb_destroy": (None, [board]), "tb_run": (c.c_int, [board, u64]),
-        "tb_view": (None, [board, c.POINTER(View)]), "tb_report": (text, [board]),
-        "tb_callbacks": (None, [board, SPI_CALLBACK, PIN_CALLBACK, u32, u32]),
-        "tb_currents": (None, [board, c.POINTER(c.c_int64), c.c_int]),
-        "tb_serial_take": (u32, [board, text, u32]), "tb_serial_give": (u32, [board, text, u32, u64]),
-        "tb_serial_queued": (u32, [board]), "tb_meter": (None, [board, c.c_int, u32]),
-        "tb_meter_take": (u32, [board, c.c_void_p, c.c_void_p, u32]),
-        "tb_flash": (c.c_void_p, [board]), "tb_ram": (c.c_void_p, [board]), "tb_uicr": (c.c_void_p, [board]),
-        "tb_ficr": (c.c_void_p, [board]), "tb_flash_clean": (None, [board]), "tb_path": (u32, [board, c.POINTER(u32), u32]),
-        "tb_halt": (None, [board]), "tb_erase_all": (None, [board]), "tb_load": (c.c_int, [board, u32, text, u32]),
-        "tb_bus_read": (c.c_int, [board, u32, c.c_void_p, u32]), "tb_bus_write": (c.c_int, [board, u32, c.c_char_p, u32]),
-        "tb_register_read": (u32, [board, u32]), "tb_register_write": (None, [board, u32, u32]),
-        "tb_reset": (None, [board, u32]), "tb_cycle_model": (None, [board, c.c_int]),
-        "tb_spim3_errata": (c.c_int, [board]), "tb_power_cycle": (None, [board]), "tb_power": (None, [board, c.c_int]), "tb_brown_out": (None, [board]), "tb_dhcsr": (u32, [board]),
-        "tb_pin_input": (None, [board, c.c_int, c.c_int]), "tb_fault_at": (None, [board, u64]),
-        "tb_card_current": (None, [board, c.c_int64, u64, c.c_int64]), "tb_erase_page": (None, [board, u32]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib
 
 
 class Chip:
@@ -75,7 +46,7 @@ class Chip:
     """
 
     def __init__(self, ram_kb: int = 256, seed: int = 1, cycle_model: str = "zero"):
-        self.lib = _load()
+        self.lib = library.load()
         self.ram_bytes = ram_kb * 1024
         self._board = self.lib.tb_create(self.ram_bytes, seed)
         if not self._board:
@@ -111,7 +82,7 @@ class Chip:
             sent = c.string_at(tx, count)
             spi(cycle, bus, pins[0:3], sent, (c.c_uint8 * count).from_address(rx), cycles_per_byte)
 
-        self._callbacks = (SPI_CALLBACK(on_spi), PIN_CALLBACK(pin))
+        self._callbacks = (library.SPI_CALLBACK(on_spi), library.PIN_CALLBACK(pin))
         self.lib.tb_callbacks(self._board, *self._callbacks, watched_pins & 0xFFFFFFFF, watched_pins >> 32)
 
     def run(self, until_cycle: int) -> Stop:

@@ -28,8 +28,9 @@ def build_image(tmp_path_factory):
             if source is not None:
                 path = folder / f"{name}-{len(built)}.c"
                 path.write_text(source)
-            target = folder / f"{name}-{len(built)}.elf"
-            command = [GCC, *FLAGS, optimise, f"-I{IMAGES}", "-T", IMAGES / "bare.ld", IMAGES / "start.c", path, "-o", target]
+            target = folder / f"{Path(name).name}-{len(built)}.elf"
+            command = [GCC, *FLAGS, optimise, f"-I{IMAGES}", "-T", IMAGES / "bare.ld", IMAGES / "start.c", path,
+                       "-o", target]
             subprocess.run(command, check=True)
             built[key] = target
         return built[key]

@@ -115,7 +115,7 @@ int main(void)
 }""", 100)
     assert numbers[:3] == [0, 0, 0x77]
     assert numbers[3] == 2
-    assert 20 < board.chip.view().cycle / 64_000
+    assert board.chip.view().cycle / 64_000 > 20
 
 
 def test_reset_reasons_and_retained_registers(bench):
@@ -131,83 +131,6 @@ int main(void)
     return 0;
 }""")
     assert numbers == [0, 0, 4, 0x5A]
-
-
-def test_flash_is_nor_and_takes_time(bench):
-    numbers, board = numbers_of(bench, "flash", """
-int main(void)
-{
-    volatile unsigned *page = (unsigned *)0x80000;
-    put_hex(page[0]);
-    REG(0x4001e504) = 1;
-    page[0] = 0x12345678;
-    page[0] = 0xff00ff00;
-    page[1] = 0xa5a5a5a5;
-    while (!REG(0x4001e400)) { }
-    REG(0x4001e504) = 0;
-    put_hex(page[0]); put_hex(page[1]);
-    REG(0xe000edfc) = 1 << 24; REG(0xe0001000) = 1;
-    unsigned start = REG(0xe0001004);
-    REG(0x4001e504) = 2;
-    REG(0x4001e508) = 0x80000;
-    REG(0x4001e504) = 0;
-    put_hex(REG(0xe0001004) - start);
-    put_hex(page[0]);
-    REG(0x4001e504) = 2;
-    REG(0x4001e51c) = 10;
-    page = (unsigned *)0x81000;
-    for (int i = 0; i < 9; i++) {
-        put_hex(page[0]);
-        REG(0x4001e518) = 0x81000;
-    }
-    put_hex(page[0]);
-    return 0;
-}""", 400)
-    assert numbers[:3] == [0xFFFFFFFF, 0x12345678 & 0xFF00FF00, 0xA5A5A5A5]
-    assert 85_000 * 64 <= numbers[3] < 85_100 * 64
-    assert numbers[4] == 0xFFFFFFFF
-
-
-def test_flash_write_without_permission_is_a_bus_fault(bench):
-    numbers, board = numbers_of(bench, "protected_flash", """
-static volatile unsigned seen;
-__attribute__((naked)) void handler(unsigned number)
-{
-    __asm volatile("ldr r1, [sp, #24]\\n adds r1, #4\\n str r1, [sp, #24]\\n ldr r2, =0xe000ed28\\n ldr r1, [r2]\\n"
-                   "ldr r2, =mark\\n str r1, [r2]\\n bx lr\\n .ltorg");
-}
-volatile unsigned mark;
-int main(void)
-{
-    REG(0xe000ed24) = 7 << 16;
-    __asm volatile("mov r0, #0x80000\\n str.w r0, [r0]" ::: "r0", "memory");
-    put_hex(mark);
-    put_hex(*(volatile unsigned *)0x80000);
-    return 0;
-}""")
-    assert numbers[0] & 0xFF00 and numbers[1] == 0xFFFFFFFF
-
-
-def test_approtect_closes_the_debug_port_after_reset(bench):
-    from tercet_virtual_board.debug import DebugPort
-
-    numbers, board = numbers_of(bench, "approtect", """
-int main(void)
-{
-    REG(0x4001e504) = 1;
-    REG(0x10001208) = 0xffffff00;
-    REG(0x4001e504) = 0;
-    put_hex(REG(0x10001208));
-    return 0;
-}""")
-    assert numbers == [0xFFFFFF00]
-    port = DebugPort(board.chip)
-    assert not port.is_protected
-    board.chip.call("reset", 1)
-    assert port.is_protected
-    port.erase_all()
-    board.chip.call("reset", 1)
-    assert not port.is_protected
 
 
 def test_gpio_inputs_pulls_and_gpiote_events(bench):
@@ -232,72 +155,6 @@ int main(void)
     assert lines == [b"00000001", b"go", b"0000600d", b"00000001"]
 
 
-def test_old_uart_and_old_spi(bench):
-    board = bench("legacy", HEAD + """
-static void old_put(char c)
-{
-    REG(0x4000211c) = 0;
-    REG(0x4000251c) = c;
-    while (!REG(0x4000211c)) { }
-}
-int main(void)
-{
-    REG(0x40002500) = 4;
-    REG(0x40002524) = 0x01d60000;
-    REG(0x40002008) = 1;
-    REG(0x40002000) = 1;
-    for (int i = 0; i < 3; i++) {
-        while (!REG(0x40002108)) { }
-        REG(0x40002108) = 0;
-        old_put(REG(0x40002518) + 1);
-    }
-    REG(0x40002500) = 0;
-    REG(0x40003500) = 1;
-    REG(0x40003524) = 0x80000000;
-    REG(0x4000351c) = 0x11;
-    REG(0x4000351c) = 0x22;
-    unsigned n = 0;
-    for (int i = 0; i < 2; i++) {
-        while (!REG(0x40003108)) { }
-        REG(0x40003108) = 0;
-        n = n << 8 | REG(0x40003518);
-    }
-    put_hex(n);
-    return 0;
-}""")
-    board.run(5)
-    board.chip.serial_give(b"HAL", board.chip.view().cycle)
-    board.run(20)
-    assert board.said == b"IBM0000ffff\n"
-
-
-def test_uarte_receives_with_its_timing(bench):
-    board = bench("uarte", HEAD + """
-static volatile unsigned char buffer[8];
-int main(void)
-{
-    REG(0x40002500) = 8; REG(0x40002524) = 0x01d60000;
-    REG(0x40002534) = (unsigned)buffer; REG(0x40002538) = 8;
-    REG(0x40002000) = 1;
-    REG(0x40008508) = 3; REG(0x40008510) = 4; REG(0x40008000) = 1;
-    while (!REG(0x40002108)) { }
-    REG(0x40008040) = 1;
-    unsigned start = REG(0x40008540);
-    while (!REG(0x40002110)) { }
-    REG(0x40008040) = 1;
-    put_hex(REG(0x40008540) - start);
-    put_hex(buffer[7]);
-    put_hex(REG(0x4000253c));
-    return 0;
-}""")
-    board.run(2)
-    board.chip.serial_give(b"01234567", board.chip.view().cycle)
-    board.run(30)
-    microseconds, last, amount = board.numbers()
-    assert 600 <= microseconds <= 616  # seven bytes of 86.9 us
-    assert (last, amount) == (ord("7"), 8)
-
-
 def test_random_numbers_come_from_the_seed(bench):
     body = """
 int main(void)
@@ -315,18 +172,6 @@ int main(void)
     other, _ = numbers_of(bench, "rng", body, seed=6)
     assert first == again != other
     assert all(n < 256 for n in first)
-
-
-def test_easydma_cannot_read_flash(bench):
-    board = bench("dma", HEAD + """
-static const char text[] = "flash";
-int main(void)
-{
-    REG(0x40002500) = 8; REG(0x40002544) = (unsigned)text; REG(0x40002548) = 5; REG(0x40002008) = 1;
-    return 0;
-}""")
-    assert board.run(20).name == "REPORT"
-    assert "EasyDMA" in board.chip.report
 
 
 def test_ram_larger_than_the_chips(bench):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The wire side of a card in SPI mode: bytes in, bytes out, each at its moment.
 
-SD Physical Layer Simplified Specification, chapter 7. The commands themselves are in commands.py.
+SD Physical Layer Simplified Specification, chapter 7. The commands themselves are in commands.py and transfers.py.
 """
 
 from collections import deque
 from typing import NamedTuple
 
-from tercet_virtual_board.sd.commands import Commands
 from tercet_virtual_board.sd.registers import crc7, crc16
+from tercet_virtual_board.sd.transfers import Transfers
 
 TOKEN_SINGLE, TOKEN_MULTIPLE, TOKEN_STOP = 0xFE, 0xFC, 0xFD
 BAD_CRC = 0xEB
@@ -24,7 +24,7 @@ class Segment(NamedTuple):
     payload: bytes
 
 
-class Card(Commands):
+class Card(Transfers):
     """A card that is clocked while selected. `transfer` is all a bus needs; MISO floats high otherwise."""
 
     def __init__(self, medium, profile, seed: int = 1, high_capacity: bool = True, write_protected: bool = False):

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The run loop: lets the engine run, deals with what stops it, and lets time pass while the core sleeps.
+#include "board.h"
+#include "thumb.h"
+
+// Start of the instruction whose successor is `next`, within the block that ran last.
+static uint32_t instruction_before(struct board *b, uint32_t next)
+{
+    uint32_t at = b->path[(b->path_at - 1) & (PATH_BLOCKS - 1)], last = at;
+    while (at < next && code_at(b, at)) {
+        last = at;
+        at += thumb_decode(code_at(b, at)).bytes;
+    }
+    return at == next ? last : next;
+}
+
+// WFE and YIELD leave the engine with the PC behind them, undefined instructions with the PC at them.
+static void handle_invalid_instruction(struct board *b, uint32_t pc)
+{
+    struct thumb t = {0};
+    if (pc == b->fallthrough)
+        t = thumb_decode(code_at(b, instruction_before(b, pc)));
+    if (t.hint == HINT_WFE) {
+        if (!b->event_register)
+            b->sleeping = b->wait_for_event = true;
+        b->event_register = false;
+    } else if (t.hint != HINT_YIELD) {
+        fault_raise(b, EXC_USAGE, 1u << 16, pc);
+    }
+}
+
+// Stores into executable memory are slower, since the engine looks for code there: data RAM becomes executable when the
+// first instruction is fetched from it.
+void ram_executable(struct board *b, bool yes)
+{
+    if (b->ram_executable == yes)
+        return;
+    b->ram_executable = yes;
+    uc_mem_protect(b->uc, RAM_BASE, b->ram_bytes, yes ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE);
+    blocks_forget(b, RAM_BASE, RAM_BASE + b->ram_bytes);
+}
+
+static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
+{
+    b->bus_fault = false;
+    if (pc >= 0xf0000000 && (reg_get(b, UC_ARM_REG_IPSR) & 0x1ff)) {
+        exception_return(b, pc | 1);
+    } else if (e == UC_ERR_FETCH_PROT && pc - RAM_BASE < b->ram_bytes && !b->ram_executable) {
+        ram_executable(b, true);
+    } else if (e == UC_ERR_FETCH_UNMAPPED || e == UC_ERR_FETCH_PROT) {
+        fault_raise(b, EXC_BUS, 1u << 8, pc);  // IBUSERR
+    } else {
+        b->bfar = b->bus_fault_address;
+        fault_raise(b, EXC_BUS, 1u << 15 | 1u << 9, pc);  // BFARVALID, PRECISERR
+    }
+}
+
+static void handle_interrupt(struct board *b, uint32_t pc)
+{
+    switch (b->interrupt) {
+    case 2:
+        exception_pend(b, EXC_SVC, true);
+        if (!exception_ready(b, false)) {
+            exception_pend(b, EXC_SVC, false);
+            fault_raise(b, EXC_HARD, 0, pc);  // SVC where it may not preempt escalates
+        }
+        break;
+    case 7:
+        breakpoint_hit(b, pc);
+        break;
+    case 8:
+        exception_return(b, pc | 1);
+        break;
+    default:
+        fault_raise(b, EXC_USAGE, 1u << (b->interrupt == 18 ? 17 : 16), pc);
+    }
+}
+
+// Lets the engine run until it stops, and deals with the reason.
+void cpu_run(struct board *b, size_t count)
+{
+    uint32_t pc = reg_get(b, UC_ARM_REG_PC);
+    uc_err e;
+    b->interrupt = 0;
+    b->interrupted = b->bus_fault = false;
+    e = uc_emu_start(b->uc, pc | 1, 0xfffffffe, 0, count);
+    pc = reg_get(b, UC_ARM_REG_PC);
+    if (b->interrupt)
+        handle_interrupt(b, pc);
+    else if (e == UC_ERR_INSN_INVALID)
+        handle_invalid_instruction(b, pc);
+    else if (e == UC_ERR_EXCEPTION)
+        fault_raise(b, EXC_USAGE, 1u << 17, pc);  // INVSTATE
+    else if (e)
+        handle_memory_fault(b, e, pc);
+    else if (!b->interrupted && !count)
+        b->sleeping = true;  // WFI
+    if (b->ram_hook_wanted && !b->ram_hook)
+        uc_hook_add(b->uc, &b->ram_hook, UC_HOOK_CODE, (void *)on_conditional, b, RAM_BASE,
+                    RAM_BASE + (uint64_t)b->ram_bytes - 1);
+    if (b->flush_wanted) {
+        b->flush_wanted = false;
+        uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from, (uint64_t)b->flush_to);
+        if (b->flush_from - RAM_BASE < b->ram_bytes)
+            uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from - RAM_BASE + RAM_CODE_BASE,
+                                (uint64_t)b->flush_to - RAM_BASE + RAM_CODE_BASE);
+        attention_update(b);
+    }
+}
+
+static void sleep_on(struct board *b)
+{
+    bool held = b->debug.halted || b->locked_up || b->system_off || b->unpowered;
+    if (!held && (exception_ready(b, true) || (b->wait_for_event && b->event_register))) {
+        b->sleeping = false;
+        if (b->wait_for_event)
+            b->event_register = b->wait_for_event = false;
+        power_update(b);
+        return;
+    }
+    b->slept_cycles += b->deadline > b->cycle ? b->deadline - b->cycle : 0;
+    if (b->deadline > b->cycle)
+        b->cycle = b->deadline;
+}
+
+// Runs to `until` (a cycle) or to something that the caller has to deal with. Returns an enum stop.
+EXPORT int tb_run(struct board *b, uint64_t until)
+{
+    b->stop = STOP_NONE;
+    slot_set(b, SLOT_SLICE, until);
+    while (b->stop == STOP_NONE) {
+        if (b->cycle >= b->deadline)
+            events_run(b);
+        if (b->reset_wanted)
+            board_reset(b, b->reset_reason);
+        if (b->stop)
+            break;
+        if (b->debug.halted || b->locked_up || b->system_off || b->unpowered || b->sleeping) {
+            power_update(b);
+            sleep_on(b);
+            continue;
+        }
+        int exception = exception_ready(b, false);
+        if (exception) {
+            exception_enter(b, exception, reg_get(b, UC_ARM_REG_PC));
+            continue;
+        }
+        if (b->debug.step || debug_is_near(b)) {
+            debug_run(b);
+            continue;
+        }
+        cpu_leave_stepping(b);
+        power_update(b);
+        cpu_run(b, 0);
+        if (b->fp_trap)
+            cpu_fp_trap(b);
+    }
+    power_advance(b, b->cycle);
+    return b->stop;
+}
