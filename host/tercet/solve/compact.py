@@ -101,6 +101,8 @@ def _decisions(compact: Compact, paging: bool) -> None:
 
 
 def _cost(compact: Compact, energy_pj: int, time_ns: int) -> int:
+    if compact.objective == "energy" and compact.stages.problem.overlap:
+        return energy_pj  # static power is paid for the makespan, which is a column of its own
     if compact.objective == "energy":
         return energy_pj + round(compact.stages.problem.baseline_mw * time_ns)
     return time_ns if compact.objective == "time" else 0
@@ -298,23 +300,47 @@ def _end(compact: Compact, memory: _Memory) -> None:
 
 
 def _deadline(compact: Compact) -> None:
-    problem = compact.stages.problem
-    if compact.objective == "time":
-        compact.rows.offset = problem.first_ns
-    elif compact.objective == "energy":
-        compact.rows.offset = problem.first_pj + round(problem.baseline_mw * problem.first_ns)
-    if problem.deadline_ns is None:
-        return
-    terms = []
+    """The makespan: within the deadline, and paid for at static power.
+
+    Serial: the sum of all that runs. With overlap it is at least the CPU's sum and at least the bus's, which bounds
+    every order of the transfers; how near a schedule comes to it is for the replay to say.
+    """
+    problem, rows = compact.stages.problem, compact.rows
+    cpu: list[tuple[int, int]] = []
+    bus: list[tuple[int, int]] = []
     for (k, node), column in compact.run.items():
-        if column != ONE and k != node:
-            terms.append((column, problem.ops[node].again_ns))
+        if k != node:
+            cpu.append((column, problem.ops[node].again_ns))
     for position, column in compact.out.items():
         item = compact.stages.values[position].item
-        terms.append((column, item.out_ns + item.out_cpu_ns))
+        cpu.append((column, item.out_cpu_ns))
+        bus.append((column, item.out_ns))
     for (_, position, _), column in compact.pin.items():
         item = compact.stages.values[position].item
-        terms.append((column, item.in_ns + item.in_cpu_ns))
-    compact.rows.row(terms, high=problem.deadline_ns - problem.first_ns)
+        cpu.append((column, item.in_cpu_ns))
+        bus.append((column, item.in_ns))
+    serial = not problem.overlap
+    if compact.objective == "time":
+        rows.offset = problem.first_ns
+    elif compact.objective == "energy":
+        rows.offset = problem.first_pj + (round(problem.baseline_mw * problem.first_ns) if serial else 0)
+    if problem.deadline_ns is not None:
+        rows.row([*cpu, *(bus if serial else [])], high=problem.deadline_ns - problem.first_ns)
+        if not serial:
+            rows.row(bus, high=problem.deadline_ns)
+    if not serial and compact.objective == "energy" and problem.baseline_mw:
+        _makespan(compact, cpu, bus)
+
+
+def _makespan(compact: Compact, cpu: list[tuple[int, int]], bus: list[tuple[int, int]]) -> None:
+    """A column for the makespan in microseconds, rounded down so that the bound stays a bound."""
+    rows, first_ns = compact.rows, compact.stages.problem.first_ns
+    longest = sum(ns for _, ns in (*cpu, *bus)) + first_ns
+    rate = int(compact.stages.problem.baseline_mw * 1000)
+    span = rows.column("makespan", high=longest // 1000 + 1, cost=rate)
+    rows.row([*cpu, (span, -1000)], high=999 - first_ns)
+    rows.row([*bus, (span, -1000)], high=999)
+    if compact.stages.problem.deadline_ns is not None:
+        rows.row([(span, 1)], high=compact.stages.problem.deadline_ns // 1000)
 
 

@@ -46,11 +46,11 @@ def judged(
 ) -> Solution:  # fmt: skip
     """The solution of a schedule, its figures by the replay; raises `Illegal` if the strategy was wrong.
 
-    `optimal` says that the strategy proved it; the bound is then the objective.
+    `optimal` says that the strategy proved it; the bound is then the objective, less the margin of the proof if it has one.
     """
     outcome = check(problem, schedule)
     objective = outcome.energy_pj
-    bound = objective if optimal else None if bound_pj is None else min(bound_pj, objective)
+    bound = min(bound_pj, objective) if bound_pj is not None else objective if optimal else None
     gap = overhead = None
     if bound is not None:
         gap = (objective - bound) / objective if objective else 0.0

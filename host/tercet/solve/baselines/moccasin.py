@@ -33,6 +33,7 @@ def moccasin(
         raise TercetError("the interval model knows no operators that work in place", hint="--strategy remat-only")
     model, copies = _model(view)
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's
     solver.parameters.max_time_in_seconds = time_limit_s
     solver.parameters.num_workers = workers
     status = solver.solve(model)

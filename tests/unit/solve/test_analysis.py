@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures, explanations, sweeps and overlap."""
+
+import importlib.util
+import xml.dom.minidom
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tercet.errors import ArtifactError, InfeasibleError, InputError, TercetError
+from tercet.solve import exact, explain, overlap, pareto, show, solve
+from tercet.solve.replay import replay
+from tercet.solve.tidy import tidy
+
+_spec = importlib.util.spec_from_file_location("solve_conftest_analysis", Path(__file__).with_name("conftest.py"))
+_conftest = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_conftest)
+CHAIN = _conftest.chain().with_budgets(310)
+
+
+def test_pictures_show_every_action():
+    found = solve(CHAIN).schedule
+    picture = show.svg(CHAIN, found)
+    assert xml.dom.minidom.parseString(picture)
+    lines = show.text(CHAIN, found).splitlines()
+    assert len(lines) == 2 + sum(action.verb != "free" for action in found.actions)
+    assert "recompute read" in picture and any("recompute read" in line and "R" in line for line in lines)
+
+
+def test_explanations_name_the_cheaper_way_and_what_more_would_save():
+    said = explain.explain(CHAIN, solve(CHAIN).schedule)
+    fate = next(tensor for tensor in said["tensors"] if tensor["tensor"] == "x")
+    assert fate["fate"] == "recomputed" and fate["reason"].startswith("the cheaper way")
+    assert said["binds"]["ram_left_bytes"] == 0 and said["binds"]["ram_at"].startswith("compute")
+    # a kilobyte more makes room for keeping x, which costs one run of `read`
+    assert said["one_kilobyte_saves_j"] == pytest.approx(100e-12)
+    assert "RAM is fullest at" in explain.text(said)
+
+
+def test_sweeps_are_monotone_and_taken_up_again(tmp_path):
+    path = tmp_path / "sweep.csv"
+    rows = pareto.sweep(CHAIN, [0.5, 0.8, 1.0], [None], path, workers=1)
+    energies = [row["objective_j"] for row in rows]
+    assert [row["status"] for row in rows] == ["infeasible", "optimal", "optimal"] and energies[1] > energies[2]
+    before = path.read_text()
+    assert pareto.sweep(CHAIN, [0.5, 0.8, 1.0], [None], path, workers=1) == rows and path.read_text() == before
+    assert pareto.plot(rows, "chain").startswith(b"<?xml")
+    with pytest.raises(ArtifactError, match="no sweep of other"):
+        pareto.read(path, "other")
+
+
+def test_ranges_and_deadlines():
+    assert pareto.parse_range("20%..40%") == [0.2, 0.3, 0.4] and pareto.parse_range("50%,80%") == [0.5, 0.8]
+    assert pareto.deadline_ms(7200, 20, 30) == 12000
+    for bad in ("20", "a..b", "50%..20%"):
+        if bad != "20":
+            with pytest.raises(InputError):
+                pareto.parse_range(bad)
+
+
+RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@RELAXED
+@given(_conftest.problems(6), st.integers(4, 18))
+def test_overlap_never_costs_and_its_bound_holds(problem, tens):
+    beside = replace(problem, overlap=True).with_budgets(tens * 10)
+    try:
+        serial = exact.exact(problem.with_budgets(tens * 10), time_limit_s=20, workers=1)
+    except InfeasibleError:
+        return
+    found = exact.exact(beside, time_limit_s=20, workers=1)
+    assert replay(beside, found.schedule).legal
+    assert found.bound_j <= found.objective_j <= serial.objective_j + 1e-15
+
+
+@RELAXED
+@given(_conftest.problems(6), st.integers(4, 18))
+def test_improving_passes_stay_legal_and_never_hurt(problem, tens):
+    bounded = replace(problem, overlap=True).with_budgets(tens * 10)
+    try:
+        found = solve(bounded, "page-all")
+    except TercetError:
+        return
+    for better in (tidy(bounded, found.schedule), overlap.hide(bounded, found.schedule)):
+        outcome = replay(bounded, better)
+        assert outcome.legal and outcome.energy_pj <= round(found.objective_j * 1e12)
