@@ -186,6 +186,20 @@ def test_hard_reset_keeps_files(virtual_board: VirtualBoard) -> None:
     assert answer.split() == ["still", "True"]
 
 
+def test_causes_of_reset(virtual_board: VirtualBoard) -> None:
+    """What was printed before a reset arrives, and the next life knows why it began."""
+    causes = []
+    for program in (b"machine.reset()", b"machine.WDT(timeout=800)", b"machine.deepsleep(20)"):
+        with serial.Serial(virtual_board.serial, 115200, timeout=20) as port:
+            _raw_repl(port)
+            port.write(b"import machine; print('last words ' * 20); " + program + b"\nwhile True: pass\x04")
+            assert port.read_until(b"\r\nMicroPython").count(b"last words") == 20
+            port.read_until(b">>> ")
+        causes.append(int(virtual_board.run("import machine; print(machine.reset_cause())")))
+    constants = virtual_board.run("print(machine.SOFT_RESET, machine.WDT_RESET)").split()
+    assert causes == [int(constants[0]), int(constants[1]), int(constants[0])]
+
+
 def test_deep_recursion_is_an_exception(virtual_board: VirtualBoard) -> None:
     code = "def deeper(): deeper()\ntry: deeper()\nexcept RuntimeError as error: print(error)"
     assert "maximum recursion depth" in virtual_board.mpremote("exec", code)

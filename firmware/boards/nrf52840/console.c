@@ -143,10 +143,14 @@ void console_start(void) {
     UARTE0(TASKS_STARTRX) = 1;
 }
 
-void console_stop(void) {
-    while (!console_writable() || tx_busy) {
+void console_flush(void) {
+    while (tx_filled || tx_busy) {
         clock_idle();
     }
+}
+
+void console_stop(void) {
+    console_flush();
     NVIC_DISABLE(IRQ_UARTE0);
     UARTE0(SHORTS) = 0;
     UARTE0(EVENTS_RXTO) = 0;

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 void console_start(void);
-void console_stop(void); // waits until everything written has left the wire; needs a console_start() to go on
+void console_flush(void); // waits until everything written has left the wire
+void console_stop(void); // the same, then off; needs a console_start() to go on
 int console_read(void); // the next byte received, or -1
 bool console_readable(void);
 bool console_writable(void);

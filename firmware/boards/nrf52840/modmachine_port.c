@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Included by extmod/modmachine.c: what machine means on this chip.
 #include "clock.h"
+#include "console.h"
 #include "registers.h"
 #include "rtc.h"
 
@@ -33,6 +34,7 @@ static void mp_machine_set_freq(size_t n_args, const mp_obj_t *args) {
 }
 
 static NORETURN void mp_machine_reset(void) {
+    console_flush();
     system_reset();
 }
 
@@ -68,6 +70,7 @@ static NORETURN void mp_machine_deepsleep(size_t n_args, const mp_obj_t *args) {
         mp_machine_lightsleep(n_args, args);
         system_reset();
     }
+    console_flush();
     POWER(SYSTEMOFF) = 1;
     for (;;) {
         __asm volatile ("wfe");
