@@ -12,6 +12,10 @@ typedef struct {
 } product_t;
 
 static void one_row(float *c, const float *a, const product_t *t) {
+    if (t->count == 4) {
+        tk_combine_rows(c, a, t->panel, 4, 4, t->depth);
+        return;
+    }
     float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (int j = 0; j < t->count; j++) {
         sums[j] = c[j];
