@@ -81,7 +81,7 @@ class _Dense(_Weighted):
 def _window(attrs, shape):
     """The sliding window's settings and the map that it gives: (numbers, height, width)."""
     (kh, kw), (sh, sw), (top, left, bottom, right) = attrs["kernel"], attrs["stride"], attrs["pad"]
-    channels, height, width = shape
+    channels, height, width = shape if len(shape) == 3 else (shape[0], 1, shape[1])  # a signal has height 1
     out = (height + top + bottom - kh) // sh + 1, (width + left + right - kw) // sw + 1
     return [channels, height, width, kh, kw, sh, sw, top, left, out[0], out[1]], out[0], out[1]
 

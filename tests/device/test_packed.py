@@ -118,6 +118,24 @@ def test_convolutions_give_the_labels_of_the_host(convolutional, form, tmp_path)
     assert np.array_equal(logits, host.logits(samples[1:2])[0])
 
 
+@pytest.mark.skipif(not MICROPYTHON.exists() or not NATIVE.exists(), reason="not built: make firmware kernels")
+def test_signals_give_the_labels_of_the_host(tmp_path):
+    net = Builder("signal", (2, 32)).conv(6, 5, padding=2).relu().max_pool(2).conv(4, 3).relu().flatten().dense(10)
+    model, digits = net.model(), load("digits")
+    weights = initialise(model, 1)
+    point = fixedpoint.dynamic(Network(model), weights, digits.inputs()[:100])
+    settings = Execution(point.fractions, 16, {"conv2d1": "dense", "conv2d2": "csc", "dense1": "dense"})
+    (tmp_path / "model.trz").write_bytes(pack(model, point.weights, settings))
+    (tmp_path / "samples.bin").write_bytes(digits.test_x[:40].tobytes())
+    (tmp_path / "program.py").write_text(PROGRAM.format(library=str(ROOT / "device_lib"), native=str(NATIVE.parent)))
+    done = subprocess.run(
+        [str(MICROPYTHON), "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    host = integer.lower(model, point.weights, point.fractions, 16)
+    assert done.stdout.splitlines()[0].split() == [str(label) for label in host.labels(digits.test_x[:40])]
+
+
 TRUNK = """
 import sys
 sys.path[:] = [{library!r}, {native!r}, ".frozen"]

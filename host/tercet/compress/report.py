@@ -16,12 +16,18 @@ from tercet.compress.packed.execution import Execution
 from tercet.model.graph import Model
 from tercet.model.weights import Weights
 
-COLUMNS = ("name", "op", "weights", "density", "values", "bytes", "macs", "format", "cycles")
+COLUMNS = ("name", "op", "weights", "density", "values", "bits", "bytes", "macs", "format", "cycles")
 
 
 def f32_bytes(model: Model) -> int:
     """Bytes of all parameters as f32: what every ratio compares with."""
     return 4 * sum(parameter.count for parameter in model.parameters.values())
+
+
+def code_bits(weights: np.ndarray) -> int:
+    """Bits that tell the non-zero weights' different values apart, 32 where there are too many for a codebook."""
+    values = len(np.unique(weights[weights != 0]))
+    return 32 if values > 256 else max(1, (values - 1).bit_length())
 
 
 def layer_rows(model: Model, weights: Weights, execution: Execution | None = None) -> list[dict[str, Any]]:
@@ -49,6 +55,7 @@ def layer_rows(model: Model, weights: Weights, execution: Execution | None = Non
                 "weights": int(value.size),
                 "density": round(float(np.count_nonzero(value)) / value.size, 5),
                 "values": len(np.unique(value[value != 0])),
+                "bits": code_bits(value),
                 "bytes": size,
                 "macs": products[layer.name],
                 "format": cost.format,
@@ -57,7 +64,18 @@ def layer_rows(model: Model, weights: Weights, execution: Execution | None = Non
         )
     rest = len(pack(model, weights, execution)) - sum(row["bytes"] for row in rows)
     rows.append(
-        {"name": "rest", "op": "", "weights": 0, "density": 1.0, "values": 0, "bytes": rest, "macs": 0, "format": "", "cycles": 0}
+        {
+            "name": "rest",
+            "op": "",
+            "weights": 0,
+            "density": 1.0,
+            "values": 0,
+            "bits": 0,
+            "bytes": rest,
+            "macs": 0,
+            "format": "",
+            "cycles": 0,
+        }
     )
     return rows
 

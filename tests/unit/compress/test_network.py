@@ -19,14 +19,22 @@ def _every_operator():
     return net.dense(3).model()
 
 
-def test_gradients_are_the_slopes_of_the_loss():
+def _signal():
+    net = Builder("signal", (2, 12)).conv(4, 3, padding=1).relu()
+    left = net.at
+    net.conv(4, 3, padding="same").activation("sigmoid").layer("multiply", left).concat(left).max_pool(2)
+    return net.average_pool(2).flatten().dense(3).model()
+
+
+@pytest.mark.parametrize("make", [_every_operator, _signal])
+def test_gradients_are_the_slopes_of_the_loss(make):
     """Central differences in double precision along random directions of every parameter."""
-    model = _every_operator()
+    model = make()
     network = Network(model)
     generator = np.random.default_rng(3)
     weights = {k: v + 0.1 * generator.standard_normal(v.shape) for k, v in initialise(model, 1).items()}
     weights = {k: np.abs(v) + 0.5 if "variance" in k else v for k, v in weights.items()}
-    x = generator.standard_normal((4, 2, 9, 9))
+    x = generator.standard_normal((4, *model.input_shape))
     probe = generator.standard_normal((4, 3))
     grads = network.backward(weights, network.forward(weights, x), probe)
     trained = {name for name, parameter in model.parameters.items() if parameter.trainable}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tercet.compress.operators import columns as receptive_fields
-from tercet.compress.operators import windows
 from tercet.compress.packed.values import I8, narrowest
+from tercet.compress.windowed import columns as receptive_fields
+from tercet.compress.windowed import windows
 from tercet.errors import InputError
 from tercet.model.graph import INPUT, Layer, Model
 from tercet.model.weights import Weights
@@ -106,6 +106,8 @@ def _weighted(layer: Layer, weights: Weights, grid: int, out: int | None, relu: 
 
 def _run(step: Step, value: np.ndarray) -> np.ndarray:
     layer = step.layer
+    if value.ndim == 3 and layer.op in ("conv2d", "max_pool"):  # a signal is an image of height 1
+        return _run(step, value[:, :, None])[:, :, 0]
     if layer.op in ("flatten", "reshape"):
         return value.reshape(len(value), *layer.attrs.get("shape", [-1]))
     if layer.op == "max_pool":
