@@ -21,7 +21,8 @@ from tercet.compress.network import Network, Samples, weight_layers
 from tercet.compress.packed import integer, pack, tensor
 from tercet.compress.packed.execution import Execution
 from tercet.compress.report import f32_bytes
-from tercet.model import Builder, initialise
+from tercet.compress.subjects import Subject, lenet5, lenet300
+from tercet.model import initialise
 from tercet.model.graph import Model
 from tercet.model.weights import Weights
 
@@ -32,37 +33,7 @@ HAN_DENSITIES = (0.08, 0.09, 0.26)  # of LeNet-300-100 in Deep Compression, wher
 Say = Callable[[str], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A network of the table and how it is trained and compressed."""
-
-    key: str
-    model: Model
-    base: Recipe
-    densities: tuple[float, ...]
-    bits: tuple[int, ...]
-    pruning: Recipe
-    sharing: Recipe
-
-
-def lenet300() -> Subject:
-    """LeNet-300-100."""
-    net = Builder("lenet-300-100", (1, 28, 28)).flatten().dense(300).relu().dense(100).relu().dense(10)
-    base = Recipe(epochs=30, rate=1.5e-3, shift_pixels=1)
-    pruning = Recipe(epochs=36, rate=1e-3, shift_pixels=1)
-    sharing = Recipe(epochs=6, rate=5e-4, shift_pixels=1)
-    return Subject("lenet300", net.model(), base, (0.026, 0.055, 0.33), (3, 3, 4), pruning, sharing)
-
-
-def lenet5() -> Subject:
-    """LeNet-5 as Caffe has it: 20 and 50 kernels of 5x5, 500 hidden units, one ReLU."""
-    net = Builder("lenet-5", (1, 28, 28)).conv(20, 5).max_pool(2).conv(50, 5).max_pool(2).flatten().dense(500).relu().dense(10)
-    base = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
-    pruning = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
-    sharing = Recipe(epochs=4, rate=3e-4, shift_pixels=1)
-    return Subject("lenet5", net.model(), base, (0.5, 0.1, 0.01, 0.12), (4, 4, 3, 3), pruning, sharing)
-
-
+MILD_DENSITIES, MILD = (0.05, 0.1, 0.5), Recipe(epochs=20, rate=1e-3, shift_pixels=1)
 TERNARY = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
 TUNED = Recipe(epochs=4, rate=5e-4, shift_pixels=1)
 
@@ -143,11 +114,15 @@ def deep_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
 
 
 def prune_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
-    """Pruning alone: f32 values and coded positions on disk."""
-    weights = lab.pruned(subject, seed)
-    ratio = f32_bytes(subject.model) / len(pack(subject.model, weights))
-    rise = lab.error(subject.model, weights) - lab.error(subject.model, lab.base(subject, seed))
-    return {"prune-lenet300-ratio": ratio, "prune-lenet300-delta": rise}
+    """Pruning alone, f32 values and coded positions on disk: a mild density, and `sparse` that of Deep Compression."""
+    base = lab.error(subject.model, lab.base(subject, seed))
+    mild = dataclasses.replace(subject, densities=MILD_DENSITIES, pruning=MILD)
+    found: Figures = {}
+    for name, each in (("prune-lenet300", mild), ("prune-lenet300-sparse", subject)):
+        weights = lab.pruned(each, seed)
+        found[f"{name}-ratio"] = f32_bytes(subject.model) / len(pack(subject.model, weights))
+        found[f"{name}-delta"] = lab.error(subject.model, weights) - base
+    return found
 
 
 def fixed_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
