@@ -108,7 +108,7 @@ uint64_t random_next(struct board *b);
 // power.c: what draws current; the table is filled by soc.py, in nA, with sources
 enum drain { DRAIN_BASE, DRAIN_CPU, DRAIN_HFXO, DRAIN_LFXO, DRAIN_LFRC, DRAIN_UARTE, DRAIN_SPIM_8M, DRAIN_SPIM_32M,
              DRAIN_TIMER, DRAIN_RNG, DRAIN_TEMP, DRAIN_ECB, DRAIN_WDT, DRAIN_NVMC_WRITE, DRAIN_NVMC_ERASE, DRAIN_HFINT,
-             DRAIN_SYSTEM_OFF, DRAIN_ERRATUM_195, DRAINS };
+             DRAIN_SYSTEM_OFF, DRAIN_ERRATUM_195, DRAIN_CPU_LDO, DRAINS };
 void power_advance(struct board *b, uint64_t cycle);
 void power_update(struct board *b);
 bool dwt_access(struct board *b, uint32_t address, uint32_t *value, bool store);

@@ -125,9 +125,7 @@ void exception_return(struct board *b, uint32_t magic)
     b->event_register = true;
     b->fallthrough = 0;
     b->path_taken = 0;
-    if (number != EXC_NMI && number != EXC_HARD)
-        reg_set(b, UC_ARM_REG_FAULTMASK, 0);
-    else if (number == EXC_HARD)
+    if (number != EXC_NMI)
         reg_set(b, UC_ARM_REG_FAULTMASK, 0);
     if (b->level & bit(number))
         b->pending |= bit(number);

@@ -79,9 +79,10 @@ void power_update(struct board *b)
     const int64_t *na = w->current_na;
     struct peripheral *clock = peripheral_at(b, 0x40000000);
     int64_t sum = na[DRAIN_BASE] + peripherals_current(b);
-    if (!b->sleeping && !b->locked_up)
-        sum += na[DRAIN_CPU];
-    if (b->hf_running)
+    bool awake = !b->sleeping && !b->locked_up && !b->debug.halted;
+    if (awake)
+        sum += na[DRAIN_CPU] + (clock->reg[0x578 >> 2] & 1 ? 0 : na[DRAIN_CPU_LDO]);  // DCDCEN
+    if (b->hf_running && !awake)
         sum += na[DRAIN_HFXO];
     if (b->lf_running)
         sum += na[clock->reg[0x41c >> 2] & 3 ? DRAIN_LFXO : DRAIN_LFRC];

@@ -13,11 +13,11 @@ class Pace:
 
     `realtime` holds virtual time to the wall clock. `max` runs as fast as the host allows while the board works; once
     it has slept for `IDLE_LEAD_S` without any exchange (console, card, probe), it waits for the wall clock, because
-    whoever it waits for lives there.
+    whoever it waits for lives there. `alone`: nobody does, as with an end that is set beforehand.
     """
 
-    def __init__(self, realtime: bool):
-        self._realtime = realtime
+    def __init__(self, realtime: bool, alone: bool = False):
+        self._realtime, self._alone = realtime, alone
         self._origin: tuple[float, int] | None = None
         self._active_cycle = 0
         self._last = (0, 0)
@@ -32,6 +32,8 @@ class Pace:
         """Seconds of wall time to wait now, 0 for none."""
         passed, slept = cycle - self._last[0], slept_cycles - self._last[1]
         self._last = (cycle, slept_cycles)
+        if self._alone and not self._realtime:
+            return 0.0
         if not self._realtime:
             if slept * 2 < passed:
                 self.exchanged(cycle)

@@ -49,7 +49,7 @@ class BoardProcess:
         self.supply = Supply(self.chip, self.card_slot)
         self.meter = MeterWire(self.chip, options, self.supply)
         self.probe = ProbeServer(DebugPort(self.chip), options.name)
-        self.pace = Pace(options.pace == "realtime")
+        self.pace = Pace(options.pace == "realtime", options.stop_at_ms is not None)
         self._stopping = False
         self._saved_at = time.monotonic()
         self._lockups = 0
