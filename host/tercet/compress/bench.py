@@ -41,11 +41,10 @@ TUNED = Recipe(epochs=4, rate=5e-4, shift_pixels=1)
 class Lab:
     """The data, the cache of trained weights, and the steps that several rows share."""
 
-    def __init__(self, folder: Path, say: Say, cache: Path | None = None) -> None:
-        found = datasets.load("mnist", cache=cache)
+    def __init__(self, folder: Path, say: Say, found: datasets.Dataset) -> None:
         self.train = Samples(found.inputs("train", flat=False), found.labels("train"))
         self.test = Samples(found.inputs("test", flat=False), found.labels("test"))
-        self.test_u8 = found.test_x
+        self.test_u8, self.divisor = found.test_x, round(1 / found.scale)
         self.folder, self.say = folder, say
 
     def kept(self, name: str, recipe: object, make: Callable[[], Weights]) -> Weights:
@@ -192,10 +191,10 @@ def leave_deployable(lab: Lab, subject: Subject, seed: int) -> None:
     weights, network = lab.shared(subject, seed), Network(subject.model)
     fractions = fixedpoint.calibrate(network, weights, weights, lab.train.x[:500])
     samples = lab.test_u8[:DEPLOYED_SAMPLES]
-    host = integer.lower(subject.model, weights, fractions, 255)
+    host = integer.lower(subject.model, weights, fractions, lab.divisor)
     names = [layer.name for layer in weight_layers(subject.model)]
     for kind in ("csc", "delta"):
-        data = pack(subject.model, weights, Execution(fractions, 255, dict.fromkeys(names, kind)))
+        data = pack(subject.model, weights, Execution(fractions, lab.divisor, dict.fromkeys(names, kind)))
         artifacts.write_bytes(lab.folder / f"{kind}.trz", data)
     shapes = [weights[layer.parameters["w"]].shape for layer in weight_layers(subject.model)]
     np.savez(lab.folder / "samples.npz", samples=samples.reshape(len(samples), -1), labels=host.labels(samples), shapes=shapes)
@@ -206,7 +205,7 @@ _UNITS = {"ratio": "x", "error": "%", "delta": "points", "bytes": "B", "entropy"
 
 def run(*, say: Say, folder: Path = FOLDER, cache: Path | None = None) -> list[dict[str, Any]]:
     """Rows `{"name","value","unit","provenance"}`, medians over the seeds; the files of the first seed stay in `folder`."""
-    lab, small = Lab(folder, say, cache), lenet300()
+    lab, small = Lab(folder, say, datasets.load("mnist", cache=cache)), lenet300()
     parts: list[tuple[Callable[[Lab, Subject, int], Figures], Subject]] = [
         (deep_figures, small), (deep_figures, lenet5()), (prune_figures, small), (fixed_figures, small),
         (low_rank_figures, small), (ternary_figures, small), (huffman_figures, small),

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compression table, small: every row on digits with little training, kept weights, the files for the board."""
+
+import numpy as np
+import pytest
+from tercet.compress import bench
+from tercet.compress.finetune import Recipe
+from tercet.compress.packed import container, integer
+from tercet.compress.subjects import Subject, lenet5, lenet300
+from tercet.model import Builder
+from tercet.profile import packed
+
+SHORT = Recipe(epochs=6, batch=32, rate=5e-3)
+
+
+@pytest.fixture(scope="module")
+def lab(digits, tmp_path_factory):
+    return bench.Lab(tmp_path_factory.mktemp("bench"), lambda _: None, digits)
+
+
+@pytest.fixture(scope="module")
+def subject():
+    net = Builder("small", (1, 8, 8)).flatten().dense(40).relu().dense(20).relu().dense(10)
+    return Subject("lenet300", net.model(), SHORT, (0.3, 0.4, 0.7), (3, 3, 4), SHORT, SHORT)
+
+
+@pytest.fixture(autouse=True)
+def short_recipes(monkeypatch):
+    for name in ("MILD", "TERNARY", "TUNED"):
+        monkeypatch.setattr(bench, name, SHORT)
+
+
+def test_every_row_has_its_figure(lab, subject):
+    rows = {}
+    for figures in (bench.deep_figures, bench.prune_figures, bench.fixed_figures, bench.low_rank_figures,
+                    bench.ternary_figures, bench.huffman_figures):  # fmt: skip
+        rows |= figures(lab, subject, 0)
+    assert {"deep-lenet300-ratio", "deep-lenet300-error", "prune-lenet300-ratio", "prune-lenet300-delta", "ttq-delta",
+            "fixedpoint-8-8-delta", "lowrank-4x-delta", "huffman-over-entropy"} <= set(rows)  # fmt: skip
+    assert rows["deep-lenet300-ratio"] > 8 and rows["deep-lenet300-error"] < 20
+    assert abs(rows["fixedpoint-8-8-delta"]) < 1 and 1 <= rows["huffman-over-entropy"] < 1.1
+    assert all(name.rsplit("-", 1)[1] in bench._UNITS for name in rows)
+
+
+def test_trained_weights_are_kept(lab, subject, monkeypatch):
+    first = lab.shared(subject, 0)
+    monkeypatch.setattr(bench, "train", None)
+    monkeypatch.setattr(bench.codebook, "share", None)
+    assert all(np.array_equal(first[name], value) for name, value in lab.shared(subject, 0).items())
+
+
+def test_the_board_gets_what_the_host_judged(lab, subject):
+    bench.leave_deployable(lab, subject, 0)
+    found = packed.subject_of(lab.folder)
+    assert found.shapes == ((40, 64), (20, 40), (10, 20)) and len(found.samples) == 359
+    for data in found.files.values():
+        model, weights, execution = container.unpack_all(data)
+        host = integer.lower(model, weights, execution.fractions, execution.divisor)
+        assert np.array_equal(host.labels(found.samples), found.labels)
+
+
+def test_the_subjects_are_the_published_networks():
+    assert lenet300().model.parameter_count == 266_610 and lenet5().model.parameter_count == 431_080
