@@ -24,7 +24,7 @@ ONCE = "a node runs at most once between two first executions"
 LATE = "nothing runs again before the loss"
 SMALL_COLUMNS = 1500
 # Where, between the bound and the best schedule, branch and bound looks first.
-SHARES = (0.2, 0.5, 1.0)
+SHARES = (0.06, 0.25, 0.6, 1.0)
 
 
 @dataclass
@@ -165,7 +165,8 @@ def _bracket(race: _Race, target_pj: int) -> None:
             break
         built = race.build(target_pj)
     if not race.over:
-        _by_branching(race, race.build(target_pj), target_pj)
+        limit_s = race.left_s * (1.0 if target_pj >= race.best_pj else 0.35)
+        _by_branching(race, race.build(target_pj), target_pj, limit_s)
     if target_pj < race.best_pj:
         race.banned, race.forced = banned, forced
 
@@ -247,12 +248,12 @@ def _fix(race: _Race, built: compact.Compact, target_pj: int) -> bool:
     return len(race.banned) + len(race.forced) > before + 0.03 * len(built.rows.names)
 
 
-def _by_branching(race: _Race, built: compact.Compact, target_pj: int) -> None:
+def _by_branching(race: _Race, built: compact.Compact, target_pj: int, limit_s: float) -> None:
     """Branch and bound over what is left, below the target."""
     unit, offset = _unit(race, built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS
     cutoff = target_pj - offset - margin if race.best is not None else None
-    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=race.left_s, stop=race.stop)
+    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=limit_s, stop=race.stop)
     if found.status == "infeasible":
         if race.best is None:
             raise InfeasibleError("no schedule meets the budgets")

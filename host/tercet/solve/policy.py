@@ -269,8 +269,10 @@ def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
 def _neighbour(view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool) -> Policy:
     """One to three changes of a way back or of a weight."""
     page, weight = policy.page[:], policy.weight[:]
+    # values that wait long are the ones worth a change; the others follow
+    waiting = [v.position for v in view.values if v.readers and max(v.readers) - v.producer > 3]
     for _ in range(rng.choice((1, 1, 2, 3))):
-        position = rng.randrange(len(page))
+        position = rng.choice(waiting) if waiting and rng.random() < 0.9 else rng.randrange(len(page))
         if paging and rerun and rng.random() < 0.4:
             page[position] = not page[position] and view.values[position].item.pageable
         else:
