@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Depthwise convolution: each channel by itself, four pixels of a row in registers. */
+ * Depthwise convolution: each channel by itself, four pixels of a row in registers, on the Cortex-M4F eight. */
+#include "tk_block.h"
 #include "tk_conv.h"
 
 typedef struct {
@@ -42,6 +43,55 @@ static void four_pixels(const tk_conv_t *g, float *y, const float *x, const floa
     y[0] = s0, y[1] = s1, y[2] = s2, y[3] = s3;
 }
 
+#if TK_M4
+#define PRODUCTS(w, x0, x1, x2, x3, x4, x5, x6, x7)                                                                  \
+    "vmul.f32 s13," x0 "," w "\n vmul.f32 s14," x1 "," w "\n vmul.f32 s15," x2 "," w "\n vmul.f32 s16," x3 "," w "\n" \
+    "vmul.f32 s17," x4 "," w "\n vmul.f32 s18," x5 "," w "\n vmul.f32 s19," x6 "," w "\n vmul.f32 s20," x7 "," w "\n" \
+    "vadd.f32 s24,s24,s13\n vadd.f32 s25,s25,s14\n vadd.f32 s26,s26,s15\n vadd.f32 s27,s27,s16\n"                    \
+    "vadd.f32 s28,s28,s17\n vadd.f32 s29,s29,s18\n vadd.f32 s30,s30,s19\n vadd.f32 s31,s31,s20\n"
+
+/* eight pixels of a row under `rows` rows of a kernel of three columns: ten inputs serve 24 products */
+static void eight_pixels(float *y, const float *x, size_t width, const float *w, const float *bias, int rows) {
+    __asm__ volatile("vldr s24,[%[bias]]\n vmov s25,s24\n vmov s26,s24\n vmov s27,s24\n"
+                     "vmov s28,s24\n vmov s29,s24\n vmov s30,s24\n vmov s31,s24\n"
+                     "cmp %[n],#0\n ble 2f\n"
+                     "1: vldmia %[x],{s0-s9}\n add %[x],%[width]\n vldmia %[w]!,{s10-s12}\n"
+                     PRODUCTS("s10", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
+                     PRODUCTS("s11", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8")
+                     PRODUCTS("s12", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9")
+                     "subs %[n],#1\n bgt 1b\n"
+                     "2: vstmia %[y],{s24-s31}\n"
+                     : [x] "+r"(x), [w] "+r"(w), [n] "+r"(rows)
+                     : [y] "r"(y), [bias] "r"(bias), [width] "r"(4 * width)
+                     : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12",
+                       "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s24", "s25", "s26", "s27", "s28", "s29",
+                       "s30", "s31");
+}
+#endif
+
+/* how many pixels from `column` on, whose windows lie inside the image's columns, were written: 8, 4 or 0 */
+static int some_pixels(const tk_conv_t *g, float *y, const float *x, const float *w, float bias, int top, int left,
+                       int column) {
+    if (left < 0) {
+        return 0;
+    }
+#if TK_M4
+    int end = g->in_width - 2 + g->pad_left < g->out_width ? g->in_width - 2 + g->pad_left : g->out_width;
+    int back = column + 8 > end ? column + 8 - end : 0; /* the last eight of a row overlap with those before */
+    if (g->stride_width == 1 && g->kernel_width == 3 && back < 8 && left - back >= 0) {
+        range_t rows = kernel_range(top, g->kernel_height, g->in_height);
+        eight_pixels(y - back, x + (top + rows.first) * g->in_width + left - back, (size_t)g->in_width,
+                     w + 3 * rows.first, &bias, rows.end - rows.first);
+        return 8 - back;
+    }
+#endif
+    if (column + 4 > g->out_width || left + 3 * g->stride_width + g->kernel_width > g->in_width) {
+        return 0;
+    }
+    four_pixels(g, y, x, w, bias, top, left);
+    return 4;
+}
+
 void tk_depthwise_forward(const tk_conv_t *g, float *y, const float *x, const float *w, const float *b,
                           int activation) {
     size_t plane = (size_t)g->in_height * (size_t)g->in_width, out = (size_t)g->out_height * (size_t)g->out_width;
@@ -53,15 +103,13 @@ void tk_depthwise_forward(const tk_conv_t *g, float *y, const float *x, const fl
             int top = row * g->stride_height - g->pad_top;
             for (int column = 0; column < g->out_width;) {
                 int left = column * g->stride_width - g->pad_left;
-                if (left >= 0 && column + 4 <= g->out_width &&
-                    left + 3 * g->stride_width + g->kernel_width <= g->in_width) {
-                    four_pixels(g, y, x, filter, bias, top, left);
-                    y += 4;
-                    column += 4;
-                } else {
-                    *y++ = one_pixel(g, x, filter, bias, top, left);
-                    column++;
+                int count = some_pixels(g, y, x, filter, bias, top, left, column);
+                if (count == 0) {
+                    *y = one_pixel(g, x, filter, bias, top, left);
+                    count = 1;
                 }
+                y += count;
+                column += count;
             }
         }
         if (activation != TK_NONE) {
