@@ -135,26 +135,8 @@ static bool must_stop(struct board *b)
     return exception_ready(b, false) != 0;
 }
 
-void on_block(uc_engine *uc, uint64_t address64, uint32_t size, void *user)
+static inline void charge(struct board *b, const struct block *k, uint32_t address, uint32_t size)
 {
-    struct board *b = user;
-    uint32_t address = (uint32_t)address64;
-    if (UNLIKELY(b->stepping))
-        return;
-    if (UNLIKELY(b->cycle >= b->hook_deadline) && must_stop(b)) {
-        b->interrupted = true;
-        uc_emu_stop(uc);
-        return;
-    }
-    struct block *k = block_of(b, address);
-    if (UNLIKELY(!k || k->bytes != size || (k->flags & b->special) || b->open_it)) {
-        k = block_slow(b, k, address, size);
-        if (!k) {
-            b->interrupted = true;
-            uc_emu_stop(uc);
-            return;
-        }
-    }
     if (address != b->fallthrough)
         b->cycle += b->path_taken;
     b->cycle += k->cycles;
@@ -162,6 +144,47 @@ void on_block(uc_engine *uc, uint64_t address64, uint32_t size, void *user)
     b->skipped += k->conditional;
     *b->hook_begin = k->flags & BLOCK_HOOKED ? 0 : NOWHERE;
     b->fallthrough = address + size;
-    b->path_taken = b->branch_cost[k->flags & BLOCK_INDIRECT ? 1 : 0];
+    b->path_taken = k->taken;
     b->path[b->path_at++ & (PATH_BLOCKS - 1)] = address;
+}
+
+static __attribute__((noinline)) void charge_slowly(struct board *b, struct block *k, uint32_t address, uint32_t size)
+{
+    k = block_slow(b, k, address, size);
+    attention_update(b);
+    if (k) {
+        charge(b, k, address, size);
+    } else {
+        b->interrupted = true;
+        uc_emu_stop(b->uc);
+    }
+}
+
+static __attribute__((noinline)) void attend(struct board *b, uint32_t address, uint32_t size)
+{
+    if (b->stepping)
+        return;
+    if (must_stop(b)) {
+        b->interrupted = true;
+        uc_emu_stop(b->uc);
+    } else {
+        charge_slowly(b, block_of(b, address), address, size);
+    }
+}
+
+// The engine calls this before every block: the way of a known block is short.
+void on_block(uc_engine *uc, uint64_t address64, uint32_t size, void *user)
+{
+    struct board *b = user;
+    uint32_t address = (uint32_t)address64;
+    (void)uc;
+    if (UNLIKELY(b->cycle >= b->hook_deadline)) {
+        attend(b, address, size);
+        return;
+    }
+    struct block *k = block_of(b, address);
+    if (UNLIKELY(!k || k->bytes != size || (k->flags & b->special)))
+        charge_slowly(b, k, address, size);
+    else
+        charge(b, k, address, size);
 }

@@ -41,6 +41,7 @@ enum stop { STOP_NONE, STOP_SLICE, STOP_HALT, STOP_REPORT, STOP_SYSTEM_OFF, STOP
 struct block {
     uint16_t bytes, count, cycles;
     uint8_t conditional;  // instructions inside IT blocks
+    uint8_t taken;        // extra cycles when control does not fall through
     uint8_t literals;     // loads from flash relative to the PC
     uint8_t flags;
 };
@@ -50,7 +51,6 @@ enum {
     BLOCK_EVENT = 4,       // has SEV
     BLOCK_OPEN_IT = 8,     // ends inside an IT block
     BLOCK_HOOKED = 64,     // its conditional instructions have the code hook
-    BLOCK_INDIRECT = 16,   // ends with a branch to a computed address
     BLOCK_FLASH = 128,     // fetched from flash
     BLOCK_BREAK = 32       // has a breakpoint: is stepped through
 };

@@ -3,11 +3,22 @@
 #ifndef TERCET_CALLS_H
 #define TERCET_CALLS_H
 
+// The entry of a block that starts at an address, NULL outside of all code.
+static inline struct block *block_of(struct board *b, uint32_t address)
+{
+    if (LIKELY(address < FLASH_BYTES))
+        return &b->flash_blocks[address >> 1];
+    if (LIKELY(address - RAM_CODE_BASE < b->ram_bytes))
+        return &b->alias_blocks[(address - RAM_CODE_BASE) >> 1];
+    if (address - RAM_BASE < b->ram_bytes)
+        return &b->ram_blocks[(address - RAM_BASE) >> 1];
+    return NULL;
+}
+
 // core.c, blocks.c
 void stop_with_report(struct board *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void blocks_forget(struct board *b, uint32_t from, uint32_t to);
 void blocks_forget_all(struct board *b);
-struct block *block_of(struct board *b, uint32_t address);
 const uint8_t *code_at(struct board *b, uint32_t address);
 void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 void on_conditional(uc_engine *uc, uint64_t address, uint32_t size, void *user);

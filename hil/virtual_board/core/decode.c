@@ -5,17 +5,6 @@
 
 #include <string.h>
 
-struct block *block_of(struct board *b, uint32_t address)
-{
-    if (LIKELY(address < FLASH_BYTES))
-        return &b->flash_blocks[address >> 1];
-    if (LIKELY(address - RAM_CODE_BASE < b->ram_bytes))
-        return &b->alias_blocks[(address - RAM_CODE_BASE) >> 1];
-    if (address - RAM_BASE < b->ram_bytes)
-        return &b->ram_blocks[(address - RAM_BASE) >> 1];
-    return NULL;
-}
-
 const uint8_t *code_at(struct board *b, uint32_t address)
 {
     if (address < FLASH_BYTES)
@@ -93,8 +82,7 @@ int block_decode(struct board *b, struct block *k, uint32_t address, uint32_t si
     k->count = (uint16_t)count;
     k->cycles = (uint16_t)cycles;
     k->conditional = (uint8_t)conditional;
-    if (t.flow == FLOW_INDIRECT)
-        k->flags |= BLOCK_INDIRECT;
+    k->taken = (uint8_t)b->branch_cost[t.flow == FLOW_INDIRECT];
     return conditional;
 }
 

@@ -78,6 +78,7 @@ void cpu_step(struct board *b)
     }
     if (!b->stepping) {
         b->stepping = true;
+        attention_update(b);
         uc_ctl_flush_tb(b->uc);  // what was translated before does not count instructions
     }
     charge(b, pc, &t, false);
@@ -102,6 +103,7 @@ void cpu_leave_stepping(struct board *b)
     uint32_t xpsr = reg_get(b, UC_ARM_REG_XPSR);
     b->stepping = false;
     b->open_it = (xpsr & 0x0600fc00) != 0;
+    attention_update(b);
     blocks_forget_all(b);  // the engine drops all translations too
 }
 

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from tercet_virtual_board import soc
 
 NA = {current.name: current.na for current in soc.CURRENTS}
@@ -61,7 +60,8 @@ def test_sleep_draws_the_base_current(bench):
 
 def test_the_regulator_matters(bench):
     def awake(dcdc):
-        board = bench("spin", '#include "bare.h"\nint main(void) { REG(0x40000578) = %d; for (;;) { } }' % dcdc)
+        source = '#include "bare.h"\nint main(void) { REG(0x40000578) = DCDC; for (;;) { } }'
+        board = bench("spin", source.replace("DCDC", str(dcdc)))
         board.run(1)
         before = board.chip.view()
         board.run(10)
