@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="machines at a time")
     parser.add_argument("--list", type=pathlib.Path, help="file with the tests to run, one a line (default: all)")
     parser.add_argument("--at-least", type=int, default=0, help="passes that are required")
+    parser.add_argument("--against", type=pathlib.Path, help="verdicts of another machine: name what only it passed")
     parser.add_argument("--json", type=pathlib.Path, help="write the verdicts to this file")
     parser.add_argument("names", nargs="*", help="single tests, such as basics/int1.py")
     return parser.parse_args()
@@ -60,6 +61,16 @@ def _print(results: Results, seconds: float) -> None:
           f"in {seconds:.0f} s")
 
 
+def _print_against(results: Results, other: pathlib.Path) -> None:
+    """What passed on only one of two machines: a misreading that port and emulator share would show here."""
+    passed_there = set(json.loads(other.read_text())["passed"])
+    here = {**results.skipped, **results.failed}
+    for name in sorted(passed_there & set(here)):
+        print(f"passed there, not here: {name} ({here[name]})")
+    print(f"passed on both: {len(passed_there & set(results.passed))}, only here: "
+          f"{len(set(results.passed) - passed_there)}")
+
+
 def main() -> int:
     """0 if enough tests passed and none failed."""
     options = _arguments()
@@ -67,7 +78,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="board-suite-") as work:
         results = run(options.tests, _names(options), _machines(options, pathlib.Path(work)), pathlib.Path(work))
     _print(results, time.monotonic() - started)
+    if options.against:
+        _print_against(results, options.against)
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         verdicts = {"passed": sorted(results.passed), "failed": results.failed, "skipped": results.skipped}
         options.json.write_text(json.dumps(verdicts, indent=1, sort_keys=True) + "\n")
     return 0 if not results.failed and len(results.passed) >= options.at_least else 1

@@ -13,6 +13,7 @@ import time
 from typing import Protocol
 
 _START_TIMEOUT_S = 60.0
+_DISTRIBUTION = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Machine(Protocol):
@@ -54,7 +55,9 @@ class _Process:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        path = os.pathsep.join(filter(None, [str(_DISTRIBUTION), os.environ.get("PYTHONPATH")]))
+        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                         env={**os.environ, "PYTHONPATH": path})
         self.serial = self._serial_of(_first_line(self._process, self.announces))
 
     def stop(self) -> None:
