@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cycle-model", choices=["zero", "full", "instructions"], default="zero",
         help="flash without or with wait states and cache; or one cycle an instruction")
     bench = commands.add_parser("bench", help="how fast the emulation is on this machine")
-    bench.add_argument("--micropython", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
+    bench.add_argument("--image", "--micropython", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
     bench.add_argument("--json", action="store_true")
     return parser
 
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.pop("command") == "bench":
         from tercet_virtual_board import bench
 
-        return bench.main(given["micropython"], given["json"])
+        return bench.main(given["image"], given["json"])
     from tercet_virtual_board.process import BoardProcess
 
     try:

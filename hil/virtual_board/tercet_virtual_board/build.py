@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C core as a shared library: built once, kept by the hash of its source."""
+"""The C core as a shared library: built once, kept by the hash of its source.
+
+`TERCET_CORE_CFLAGS` adds compiler flags, for instance `--coverage -dumpdir=/tmp/cov/`.
+"""
 
 import hashlib
 import os
@@ -36,6 +39,7 @@ def compile_core(source: Path, target: Path) -> None:
     """Compiles all C files of `source` into the shared library `target`. Raises BuildError."""
     compiler = os.environ.get("CC", "cc")
     extra = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    extra += os.environ.get("TERCET_CORE_CFLAGS", "").split()
     files = [str(p) for p in sorted(source.glob("*.c"))]
     command = [compiler, *FLAGS, *extra, f"-I{unicorn_folder() / 'include'}", *files, "-o", str(target)]
     try:
@@ -54,7 +58,7 @@ def core_library() -> Path:
     digest = hashlib.sha256()
     for path in sorted(source.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(" ".join(FLAGS).encode() + str(unicorn_library().stat().st_size).encode())
+    digest.update(" ".join([*FLAGS, os.environ.get("TERCET_CORE_CFLAGS", "")]).encode() + str(unicorn_library().stat().st_size).encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tercet-virtual-board"
     target = cache / f"core-{digest.hexdigest()[:20]}.so"
     if not target.exists():
