@@ -47,7 +47,7 @@ class Reader:
     """A client of our own on the meter's terminal, written against the protocol's description."""
 
     def __init__(self, port: str) -> None:
-        self.line = serial.Serial(port, 9600, timeout=10)
+        self.line = serial.Serial(port, 9600, timeout=30)
         self.constants = ppk2_stream.parse_metadata(self.ask(b"\x19"))
 
     def ask(self, command: bytes) -> bytes:
@@ -109,3 +109,17 @@ def test_the_second_port_is_there_and_says_nothing(start_board, pulses_hex, tmp_
     reader = Reader(str(lower))
     assert len(reader.samples(1_000)["current_ua"]) == 1_000
     reader.line.close()
+
+
+@pytest.mark.parametrize(("lost", "visible"), [(10, 10), (64, 0)])
+def test_samples_lost_by_a_fault_show_in_the_marker_edges_at_least(start_board, pulses_hex, tmp_path, lost, visible):
+    faults = tmp_path / "faults.jsonl"
+    faults.write_text(json.dumps({"fault": "meter_lost", "at_ms": 2_000, "count": lost}) + "\n")
+    board = start_board("--image", pulses_hex, "--pace", "max", "--faults", faults)
+    reader = Reader(board.meter)
+    seen = reader.samples(250_000)
+    reader.line.close()
+    assert ppk2_stream.lost_samples(seen["counter"]) == visible
+    periods = np.diff(np.flatnonzero(np.diff(seen["logic"].astype(int) & 1) == 1))
+    assert sum(abs(period - 400) > 2 for period in periods) == 1
+    assert min(periods) in range(400 - lost, 402 - lost)
