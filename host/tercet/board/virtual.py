@@ -157,19 +157,29 @@ def boards() -> list[RunningBoard]:
 
 def _alive(board: RunningBoard) -> bool:
     """Whether the process lives and is this board: process ids are used again."""
-    if board.pid in _children and _children[board.pid].poll() is not None:
-        return False
-    try:
-        os.kill(board.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+    if not lives(board.pid):
         return False
     arguments = Path(f"/proc/{board.pid}/cmdline")
     if not arguments.exists():
         return os.path.exists(board.serial)
     words = arguments.read_bytes().split(b"\0")
     return _MODULE.encode() in b" ".join(words) and board.name.encode() in words
+
+
+def adopt(process: subprocess.Popen[bytes]) -> None:
+    """Takes a process that stays into the list of those to reap."""
+    _children[process.pid] = process
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs."""
+    if pid in _children and _children[pid].poll() is not None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def find(name: str) -> RunningBoard | None:

@@ -94,8 +94,12 @@ def _driver(wiring: Wiring, region_pin: int) -> Meter:
         from tercet.meter.ppk2 import Ppk2
 
         return Ppk2(wiring, region_pin)
+    if wiring.kind == "scpi":
+        from tercet.meter.scpi import Scpi
+
+        return Scpi(wiring, region_pin)
     if wiring.kind == "recorded":
         from tercet.meter.recorded import Recorded
 
         return Recorded(wiring, region_pin)
-    raise InputError(f"no driver for a meter of kind {wiring.kind!r}", hint="ppk2, recorded")
+    raise InputError(f"no driver for a meter of kind {wiring.kind!r}", hint="ppk2, scpi, recorded")
