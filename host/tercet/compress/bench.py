@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 MILD_DENSITIES, MILD = (0.05, 0.1, 0.5), Recipe(epochs=20, rate=1e-3, shift_pixels=1)
-TERNARY = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
+TERNARY = Recipe(epochs=8, rate=1e-3, shift_pixels=1)
 TUNED = Recipe(epochs=4, rate=5e-4, shift_pixels=1)
 
 

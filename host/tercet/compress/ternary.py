@@ -23,13 +23,15 @@ THRESHOLD = 0.05
 class Trained(Constraint):
     """Trained ternary quantisation of the weights called `names`; latent weights keep full precision.
 
-    `start(weights)` are the weights to train: they hold each layer's two values beside it, `NAME+` and `NAME-`.
+    `start(weights)` are the weights to train: beside each layer its two values, `NAME+` and `NAME-`, as multiples of the means
+    that they start from: an optimizer whose steps do not follow the gradient's size (Adam) then moves both by the same share.
     """
 
     def __init__(self, names: Sequence[str], threshold: float = THRESHOLD) -> None:
         if not 0 < threshold < 1:
             raise InputError(f"a threshold of {threshold} is not within 0..1")
         self.names, self.threshold = list(names), threshold
+        self.units: dict[str, np.float32] = {}
 
     def start(self, weights: Weights) -> Weights:
         """The weights with each layer's positive and negative value, first the means beyond the threshold."""
@@ -38,19 +40,24 @@ class Trained(Constraint):
             above, below = self._sides(weights[name])
             for mark, side in (("+", above), ("-", below)):
                 mean = np.abs(weights[name][side]).mean() if side.any() else np.float32(0)
-                begun[name + mark] = np.full(1, mean, np.float32)
+                self.units[name + mark] = np.float32(mean)
+                begun[name + mark] = np.ones(1, np.float32)
         return begun
 
     def _sides(self, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         limit = np.float32(self.threshold) * np.abs(latent).max(initial=0)
         return latent > limit, latent < -limit
 
+    def _values(self, trained: Weights, name: str) -> tuple[np.ndarray, np.ndarray]:
+        return trained[name + "+"] * self.units[name + "+"], trained[name + "-"] * self.units[name + "-"]
+
     def effective(self, trained: Weights) -> Weights:
         """The ternary weights."""
         weights = {name: value for name, value in trained.items() if name[-1] not in "+-"}
         for name in self.names:
             above, below = self._sides(trained[name])
-            weights[name] = above * trained[name + "+"] - below * trained[name + "-"]
+            positive, negative = self._values(trained, name)
+            weights[name] = above * positive - below * negative
         return weights
 
     def pull_back(self, trained: Weights, grads: Weights) -> Weights:
@@ -60,9 +67,10 @@ class Trained(Constraint):
         for name in self.names:
             above, below = self._sides(trained[name])
             grad = grads[name]
-            turned[name + "+"] = np.array([(grad * above).sum()], np.float32)
-            turned[name + "-"] = np.array([-(grad * below).sum()], np.float32)
-            scale = np.where(above, trained[name + "+"], np.where(below, trained[name + "-"], np.float32(1)))
+            positive, negative = self._values(trained, name)
+            turned[name + "+"] = np.array([(grad * above).sum() * self.units[name + "+"]], np.float32)
+            turned[name + "-"] = np.array([-(grad * below).sum() * self.units[name + "-"]], np.float32)
+            scale = np.where(above, positive, np.where(below, negative, np.float32(1)))
             turned[name] = grad * scale
         return turned
 

@@ -13,11 +13,11 @@ from tercet.errors import InputError
 def test_gradients_follow_the_paper():
     rule = ternary.Trained(["w"], threshold=0.25)
     trained = rule.start({"w": np.float32([2.0, 0.4, -0.6, -1.0, 0.1])})
-    assert trained["w+"].tolist() == [2.0] and trained["w-"].tolist() == pytest.approx([0.8])
-    trained["w+"][:], trained["w-"][:] = 3, 5
+    assert rule.effective(trained)["w"].tolist() == pytest.approx([2, 0, -0.8, -0.8, 0])
+    trained["w+"][:], trained["w-"][:] = 3 / 2, 5 / rule.units["w-"]
     assert rule.effective(trained)["w"].tolist() == [3, 0, -5, -5, 0]
     grads = rule.pull_back(trained, {"w": np.float32([1, 2, 4, 8, 16])})
-    assert grads["w+"].tolist() == [1] and grads["w-"].tolist() == [-12]
+    assert grads["w+"].tolist() == [2 * 1] and grads["w-"].tolist() == pytest.approx([0.8 * -12])
     assert grads["w"].tolist() == [3, 2, 20, 40, 16]
 
 
