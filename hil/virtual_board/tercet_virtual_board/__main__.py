@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cycle-model", choices=["zero", "full", "instructions"], default="zero",
         help="flash without or with wait states and cache; or one cycle an instruction")
     bench = commands.add_parser("bench", help="how fast the emulation is on this machine")
-    bench.add_argument("--image", "--micropython", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
+    bench.add_argument("--image", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
     bench.add_argument("--json", action="store_true")
     return parser
 

@@ -53,12 +53,13 @@ def compile_core(source: Path, target: Path) -> None:
 def core_library() -> Path:
     """Path of the core's library: the one of the wheel, or one built here and kept in the user's cache."""
     source = HERE.parent / "core"
-    if not source.is_dir():
+    if not (source / "board.h").exists():
         return HERE / "_core.so"
     digest = hashlib.sha256()
     for path in sorted(source.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(" ".join([*FLAGS, os.environ.get("TERCET_CORE_CFLAGS", "")]).encode() + str(unicorn_library().stat().st_size).encode())
+    flags = [*FLAGS, os.environ.get("TERCET_CORE_CFLAGS", ""), str(unicorn_library().stat().st_size)]
+    digest.update(" ".join(flags).encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tercet-virtual-board"
     target = cache / f"core-{digest.hexdigest()[:20]}.so"
     if not target.exists():
