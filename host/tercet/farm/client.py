@@ -33,7 +33,7 @@ class Place:
     def bench_file(self) -> str:
         """The text of a bench file for a process on that host."""
         given = self.parameters
-        lines = ["[bench]", f'name = "{self.name}"', f'target = "{given.get("target", "nrf52840dk")}"']
+        lines = ["[bench]", f'name = "{self.name}"', f'target = "{given.get("target_name", "nrf52840dk")}"']
         lines += [f'{key} = "{given[key]}"' for key in ("serial", "probe") if given.get(key)]
         if given.get("meter"):
             lines += ["[meter]", f'kind = "{given.get("meter_kind", "ppk2")}"', f'port = "{given["meter"]}"']
