@@ -80,7 +80,8 @@ def _exporter(program: str, place: Path, coordinator: str, boards: list[virtual.
     groups = {
         board.name: {
             RESOURCE: {
-                "host": "localhost", "target_name": "nrf52840dk", "serial": board.serial, "probe": f"remote:{board.probe}", "meter": board.meter,
+                "host": "localhost", "target_name": "nrf52840dk", "serial": board.serial,
+                "probe": f"remote:{board.probe}", "meter": board.meter,
                 "volts": 3.0, "rail": "board and card", "card_on_rail": True,
             }
         }
