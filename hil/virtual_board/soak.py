@@ -3,8 +3,8 @@
 
     python hil/virtual_board/soak.py --image build/firmware/nrf52840/firmware.hex --sleep-hours 24 --work-hours 2
 
-Fails when the board's clock drifts from virtual time by more than 12 ms (it is read every 10), when memory grows by more than 8 MB, or when the
-board says nothing for ten virtual minutes.
+Fails when the board's clock drifts from virtual time by more than 12 ms (it is read every 10), when memory grows by more
+than 8 MB, or when the board says nothing for ten virtual minutes.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tercet_virtual_board import image  # noqa: E402
-from tercet_virtual_board.engine import Chip, Stop  # noqa: E402
+from tercet_virtual_board import image
+from tercet_virtual_board.engine import Chip, Stop
 
 MS = 64_000
 SLEEP = """

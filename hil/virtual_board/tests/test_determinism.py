@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from tercet_virtual_board.options import Options
+from tercet_virtual_board.process import BoardProcess
+
 SOURCE = """
 #include "bare.h"
 static volatile unsigned ticks, words[64];
@@ -82,3 +86,37 @@ def test_process_with_scripted_input_repeats(build_image, tmp_path):
         results.append(json.loads((state / "digest.json").read_text()))
     assert results[0] == results[1]
     assert results[0]["instructions"] > 100_000
+
+
+FIRMWARE = Path(__file__).resolve().parents[3] / "build" / "firmware" / "nrf52840" / "firmware.hex"
+STEPS = """import os
+f=open('w.bin','wb'); f.write(os.urandom(200)); f.close()
+w=[[(i*7+j)%11*0.1-0.5 for j in range(12)] for i in range(12)]
+x=[0.1*i for i in range(12)]
+def step():
+  global x,w
+  y=[max(0.0,sum(a*b for a,b in zip(r,x))) for r in w]
+  w=[[a-0.01*e*b for a,b in zip(r,x)] for r,e in zip(w,y)]
+  x=y[1:]+[1.0]
+for k in range(10): step()
+print('done', x[3], os.urandom(2))
+"""
+
+
+@pytest.mark.skipif(not FIRMWARE.exists(), reason="no firmware: make firmware")
+def test_ten_steps_of_training_in_micropython_repeat(tmp_path):
+    digests = []
+    for attempt in range(3):
+        options = Options(name="t", state=tmp_path / f"{attempt}", image=FIRMWARE, pace="max", stop_at_ms=2000,
+                          input=tmp_path / "input.jsonl")
+        lines = [{"at_ms": 300, "hex": "05"}, {"at_ms": 310, "text": STEPS.replace("\n", "\r\n")}, {"at_ms": 600, "hex": "04"}]
+        options.input.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        board = BoardProcess(options)
+        heard = bytearray()
+        board.serial.hear = heard.extend
+        while not board._stopping:
+            assert board._slice() == 0
+        digests.append((board.chip.digest(), bytes(heard)))
+        board.close()
+    assert float(digests[0][1].split(b"=== ")[-1].split(b"done ")[1].split()[0]) > 0
+    assert digests[0] == digests[1] == digests[2]

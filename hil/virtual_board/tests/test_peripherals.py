@@ -202,3 +202,58 @@ int main(void)
     assert 38 <= numbers[0] <= 42
     numbers, _ = numbers_of(bench, "counting", body)
     assert 55 <= numbers[0] <= 65
+
+
+def test_clocks_start_and_stop(bench):
+    numbers, _ = numbers_of(bench, "clocks", """
+int main(void)
+{
+    put_hex(REG(0x4000040c) & 1);
+    REG(0x40000000) = 1;
+    while (!REG(0x40000100)) { }
+    put_hex(REG(0x4000040c)); put_hex(REG(0x40000408));
+    REG(0x40000004) = 1;
+    put_hex(REG(0x4000040c) & 1);
+    REG(0x40000518) = 1;
+    REG(0x40000008) = 1;
+    put_hex(REG(0x40000418) >> 16);
+    while (!REG(0x40000104)) { }
+    put_hex(REG(0x40000418)); put_hex(REG(0x4000041c));
+    REG(0x4000000c) = 1;
+    put_hex(REG(0x40000418) >> 16);
+    return 0;
+}""", 400)
+    assert numbers == [0, 0x10001, 1, 0, 0, 0x10001, 1, 0]
+
+
+def test_system_off_ends_everything_but_time(bench):
+    board = bench("off", HEAD + 'int main(void) { put("bye\\n"); REG(0x40000500) = 1; for (;;) { put("!"); } }')
+    board.run(20)
+    before = board.chip.view()
+    assert board.said == b"bye\n" and before.system_off
+    board.run(1000)
+    after = board.chip.view()
+    seconds = (after.cycle - before.cycle) / 64e6
+    assert abs((after.soc_coulomb - before.soc_coulomb) / seconds - 0.4e-6) < 1e-9
+    board.chip.call("reset", 1)
+    board.run(5)
+    assert board.said.count(b"bye") == 2
+
+
+def test_temperature_and_software_interrupts(bench):
+    numbers, _ = numbers_of(bench, "temp", """
+static volatile unsigned seen;
+void handler(unsigned number) { seen = number; REG(0x40014108) = 0; (void)REG(0x40014108); }
+int main(void)
+{
+    REG(0x4000c000) = 1;
+    while (!REG(0x4000c100)) { }
+    put_hex(REG(0x4000c508));
+    REG(0x40014304) = 4;
+    REG(0xe000e100) = 1u << 20;
+    REG(0x40014008) = 1;
+    ISB;
+    put_hex(seen);
+    return 0;
+}""")
+    assert numbers == [100, 36]
