@@ -114,26 +114,26 @@ def load(path: str | Path) -> CostTable:
     body = artifacts.read_json(path, SCHEMA)
     try:
         ops = {name: _cost(OpCost, entry, f"{path}: ops {name}") for name, entry in body["ops"].items()}
-        pages = [_cost(PageCost, body[side], f"{path}: {side}") for side in ("page_out", "page_in")]
+        page_out, page_in = (_cost(PageCost, body[side], f"{path}: {side}") for side in ("page_out", "page_in"))
         board, overlap = str(body["board"]), body.get("overlap", False)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: not a complete cost table: {error!r}") from error
     if not isinstance(overlap, bool):
         raise ArtifactError(f"{path}: overlap is {overlap!r}, true or false was expected")
     return CostTable(
-        board, ops, *pages, artifacts.finite(body.get("baseline_mw", 0.0), f"{path}: baseline_mw"), overlap,
+        board, ops, page_out, page_in, artifacts.finite(body.get("baseline_mw", 0.0), f"{path}: baseline_mw"), overlap,
         str(body.get("firmware", "")), str(body.get("meter", "")),
         artifacts.finite(body.get("volts", 3.3), f"{path}: volts"), dict(body.get("inputs", {})),
     )  # fmt: skip
 
 
-def _cost(kind: type, entry: dict[str, Any], where: str) -> Any:
+def _cost(kind: Any, entry: dict[str, Any], where: str) -> Any:
     """A cost from its JSON object; energies may be negative (noise around zero) but are then taken as zero."""
     fields = kind.__dataclass_fields__
     unknown = sorted(set(entry) - set(fields))
     if unknown:
         raise ArtifactError(f"{where}: unknown field {unknown[0]!r}", hint=f"fields are {', '.join(fields)}")
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in entry.items():
         if name == "provenance":
             values[name] = str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tercet.errors import TercetError
 
@@ -68,7 +69,7 @@ def place(intervals: Sequence[Interval], *, alignment: int = ALIGNMENT_BYTES, ti
     bound = live_peak(intervals, alignment)
     best: Placement | None = None
     for method, key in _ORDERS.items():
-        order = sorted(range(len(intervals)), key=lambda index, key=key: (*key(intervals[index]), index))
+        order = sorted(range(len(intervals)), key=partial(_rank, intervals, key))
         offsets = _best_fit(intervals, order, alignment)
         found = Placement(offsets, _extent(intervals, offsets, alignment), bound, method)
         if best is None or found.extent_bytes < best.extent_bytes:
@@ -78,6 +79,11 @@ def place(intervals: Sequence[Interval], *, alignment: int = ALIGNMENT_BYTES, ti
     assert best is not None
     exact = _no_overlap(intervals, alignment, bound, best, time_limit_s)
     return exact or best
+
+
+def _rank(intervals: Sequence[Interval], key: Callable[[Interval], tuple], index: int) -> tuple:
+    """Where a buffer stands in an order; its position settles ties."""
+    return (*key(intervals[index]), index)
 
 
 def check(intervals: Sequence[Interval], placement: Placement, *, alignment: int = ALIGNMENT_BYTES) -> None:

@@ -87,7 +87,8 @@ def rows(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if line.get(key) is not None:
                 source = "measured" if unit == "s" else "published"
                 flat.append({"name": f"{line['case']}-{key}", "value": line[key], "unit": unit, "provenance": source})
-        flat.append({"name": f"{line['case']}-proved", "value": line["status"] == "optimal", "unit": "", "provenance": "measured"})
+        proved = line["status"] == "optimal"
+        flat.append({"name": f"{line['case']}-proved", "value": proved, "unit": "", "provenance": "measured"})
     return flat
 
 

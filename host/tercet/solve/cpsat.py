@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -25,7 +26,7 @@ class Answer:
     solve_s: float
 
 
-_STATUS = {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible", cp_model.INFEASIBLE: "infeasible"}
+_STATUS: dict[Any, str] = {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible", cp_model.INFEASIBLE: "infeasible"}
 
 
 def solve_rows(
@@ -64,9 +65,9 @@ def _model(rows: Rows) -> tuple[cp_model.CpModel, list[cp_model.IntVar]]:
 
 def _in_thread(
     solver: cp_model.CpSolver, model: cp_model.CpModel, stop: threading.Event | None, time_limit_s: float
-) -> int:
+) -> Any:
     """The solver's status; the search runs in a thread of its own, so that Ctrl-C and `stop` are seen at once."""
-    answer: list[int] = []
+    answer: list[Any] = []
     thread = threading.Thread(target=lambda: answer.append(solver.solve(model)), daemon=True)
     thread.start()
     try:

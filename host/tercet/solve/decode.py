@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tercet.solve.compact import ONE, Compact
+from tercet.solve.columns import ONE, Compact
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
 
 
@@ -18,16 +18,7 @@ def decode(compact: Compact, solution: Sequence[int], strategy: str) -> Schedule
         return column == ONE or (column is not None and column >= 0 and round(solution[column]) == 1)
 
     actions: list[Action] = []
-    live: dict[str, int] = {}
-    for value in stages.values:
-        if value.producer < 0:
-            live[value.tensor] = value.position
-            if on(compact.out.get(value.position)):
-                actions.append(PageOut(value.tensor))
-    for value in stages.values:
-        if value.producer < 0 and not on(compact.held.get((0, value.position, -1), ONE)):
-            actions.append(Free(value.tensor))
-            del live[value.tensor]
+    live = _begin(compact, on, actions)
     for k, nodes in enumerate(stages.events):
         for node in nodes:
             if not on(compact.run.get((k, node))):
@@ -51,6 +42,19 @@ def decode(compact: Compact, solution: Sequence[int], strategy: str) -> Schedule
     end = len(stages.events)
     back = [value.tensor for value in stages.values if on(compact.pin.get((end, value.position, end)))]
     return Schedule((*actions, *map(PageIn, back)), strategy, inputs=dict(problem.inputs))
+
+
+def _begin(compact: Compact, on: Callable[[int | None], bool], actions: list[Action]) -> dict[str, int]:
+    """What is in RAM after the transfers and frees with which the step begins."""
+    first = [value for value in compact.stages.values if value.producer < 0]
+    actions += [PageOut(value.tensor) for value in first if on(compact.out.get(value.position))]
+    live = {}
+    for value in first:
+        if on(compact.held.get((0, value.position, -1), ONE)):
+            live[value.tensor] = value.position
+        else:
+            actions.append(Free(value.tensor))
+    return live
 
 
 def _frees(compact: Compact, on, actions: list[Action], live: dict[str, int], k: int, node: int) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import compact, cpsat, mip, policy
+from tercet.solve import compact, cpsat, mip, policy, search
 from tercet.solve.decode import decode
-from tercet.solve.overlap import hide
 from tercet.solve.problem import Problem
-from tercet.solve.replay import check, replay
+from tercet.solve.race import Race
 from tercet.solve.schedule import Schedule
 from tercet.solve.solution import Solution, judged
-from tercet.solve.stages import Stages, stages
+from tercet.solve.stages import stages
 from tercet.solve.tidy import tidy
 
 ONCE = "a node runs at most once between two first executions"
@@ -25,76 +23,8 @@ LATE = "nothing runs again before the loss"
 SMALL_COLUMNS = 1500
 # Where, between the bound and the best schedule, branch and bound looks first.
 SHARES = (0.06, 0.25, 0.6, 1.0)
-
-
-@dataclass
-class _Race:
-    """What is known so far: the best schedule and the best bound, both without the constant part."""
-
-    problem: Problem
-    view: Stages
-    deadline: float
-    workers: int
-    stop: threading.Event | None
-    restrictions: tuple[str, ...]
-    started: float
-    best: Schedule | None = None
-    best_pj: int = 1 << 62
-    bound_pj: float = 0.0
-    first_s: float | None = None
-    proved: bool = False
-    exhausted: bool = False
-    banned: set = field(default_factory=set)
-    forced: set = field(default_factory=set)
-    options: dict = field(default_factory=dict)
-    point: np.ndarray | None = None
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until the time limit."""
-        return self.deadline - time.perf_counter()
-
-    @property
-    def over(self) -> bool:
-        """Whether to stop: proved, out of time, or asked to."""
-        return self.proved or self.exhausted or self.left_s <= 0 or bool(self.stop and self.stop.is_set())
-
-    def offer(self, schedule: Schedule) -> None:
-        """A schedule that may be better than the best one; the replay decides."""
-        schedule = hide(self.problem, tidy(self.problem, schedule))
-        outcome = replay(self.problem, schedule)
-        if not outcome.legal:
-            # with overlap the rows only bound the makespan: a solution of theirs may be late, and nothing worse
-            if self.problem.overlap and self.problem.deadline_ns is not None:
-                return
-            check(self.problem, schedule)
-        if outcome.energy_pj < self.best_pj:
-            self.best, self.best_pj = schedule, outcome.energy_pj
-        if self.first_s is None:
-            self.first_s = time.perf_counter() - self.started
-
-    def settle(self, rows_optimal: bool) -> None:
-        """The rows are solved: the schedule is optimal, unless overlap lets the schedule cost more than its rows."""
-        if not self.problem.overlap:
-            self.proved = rows_optimal
-        elif rows_optimal:
-            # the makespan's column counts whole microseconds
-            self.proved = self.bound_pj + self.problem.baseline_mw * 1000 >= self.best_pj
-            self.exhausted = True
-
-    def build(self, target_pj: int | None = None) -> compact.Compact:
-        """The rows of what can still be better than the target (the best schedule by default)."""
-        target_pj = self.best_pj if target_pj is None else target_pj
-        limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
-        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), **self.options)
-        columns = built.columns()
-        for key in self.forced:
-            if key in columns:
-                built.rows.low[columns[key]] = 1
-        for key, column in columns.items():
-            if key in self.banned and not built.rows.low[column]:
-                built.rows.high[column] = 0
-        return built
+# Below this many columns the last two brackets do.
+FEW_COLUMNS = 6000
 
 
 def exact(
@@ -110,16 +40,16 @@ def exact(
     view = stages(problem, forward_reruns=forward_reruns, rerun=rerun)
     names = (ONCE,) * rerun + (LATE,) * (rerun and not forward_reruns)
     names += ("nothing runs again",) * (not rerun) + ("nothing is paged",) * (not paging)
-    race = _Race(problem, view, started + time_limit_s, workers, stop, names, started, options={"paging": paging})
+    race = Race(problem, view, started + time_limit_s, workers, stop, names, started, options={"paging": paging})
     race.bound_pj = problem.keep_all_pj
     if hint is not None:
         race.offer(hint)
-    effort = min(0.02 * time_limit_s, 0.15 + 0.00004 * len(problem.ops) ** 2)
-    found = policy.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
+    effort = min(0.02 * time_limit_s, _effort(problem))
+    found = search.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
     if found is not None:
         race.offer(found)
     for ways in {(paging, rerun), (paging, False), (False, rerun)} - {(False, False)}:
-        better = policy.search(problem, time_limit_s=effort / 3, paging=ways[0] and paging, rerun=ways[1], seed=2)
+        better = search.search(problem, time_limit_s=effort / 3, paging=ways[0] and paging, rerun=ways[1], seed=2)
         if better is not None:
             race.offer(better)
     _prove(race)
@@ -131,7 +61,7 @@ def exact(
     )  # fmt: skip
 
 
-def _prove(race: _Race) -> None:
+def _prove(race: Race) -> None:
     """Bounds, fixes and branches until the best schedule is proved or time is up."""
     if race.best is not None and race.best_pj <= race.problem.keep_all_pj:
         if all(op.again_pj >= 0 for op in race.problem.ops):
@@ -143,16 +73,20 @@ def _prove(race: _Race) -> None:
         if race.over:
             return
     _fix(race, built, race.best_pj)
+    point = race.point
     if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
-        _guided(race, built)
-    for share in SHARES:
+        _guided(race, built, point, 1)
+    few = len(built.rows.names) - len(race.banned) < FEW_COLUMNS
+    for turn, share in enumerate((SHARES[1], 1.0) if few else SHARES):
+        if turn and not few and not race.over:
+            _guided(race, built, point, 2**turn)
         if race.over:
             return
         gap = race.best_pj - race.bound_pj
         _bracket(race, race.best_pj if share == 1 or race.best is None else int(race.bound_pj + share * gap))
 
 
-def _bracket(race: _Race, target_pj: int) -> None:
+def _bracket(race: Race, target_pj: int) -> None:
     """Decides whether anything is better than `target_pj`: if so finds the best, if not the target becomes the bound.
 
     What the LP rules out below the target is left out for this round, so that the rows are few when the target is near
@@ -171,9 +105,8 @@ def _bracket(race: _Race, target_pj: int) -> None:
         race.banned, race.forced = banned, forced
 
 
-def _guided(race: _Race, built: compact.Compact) -> None:
+def _guided(race: Race, built: compact.Compact, point: np.ndarray | None, times: int) -> None:
     """Local search from the policy that the LP's optimum suggests: what it keeps is dear, what it pages is paged."""
-    point = race.point
     if point is None:
         return
     page, weight = [], []
@@ -188,21 +121,26 @@ def _guided(race: _Race, built: compact.Compact) -> None:
         weight.append(20.0 ** (2 * min(kept) - 1))
     guide = policy.Policy(page, weight, race.options["paging"], ONCE in race.restrictions)
     rerun = ONCE in race.restrictions
-    found = policy.search(
-        race.problem, time_limit_s=0.12 * race.left_s, seed=3, guides=[guide], stop=race.stop, rerun=rerun,
-        paging=race.options["paging"],
+    found = search.search(
+        race.problem, time_limit_s=min(0.15 * race.left_s, times * _effort(race.problem)), seed=2 + times, guides=[guide],
+        stop=race.stop, rerun=rerun, paging=race.options["paging"],
     )  # fmt: skip
     if found is not None:
         race.offer(found)
 
 
-def _by_cpsat(race: _Race, built: compact.Compact, limit_s: float) -> None:
+def _effort(problem: Problem) -> float:
+    """Seconds of local search that a problem of this size is worth at a time."""
+    return 0.1 + 0.00004 * len(problem.ops) ** 2
+
+
+def _by_cpsat(race: Race, built: compact.Compact, limit_s: float) -> None:
     """Few rows: CP-SAT decides them in integers."""
     answer = cpsat.solve_rows(built.rows, time_limit_s=limit_s, workers=race.workers, stop=race.stop)
     _answered(race, built, answer)
 
 
-def _answered(race: _Race, built: compact.Compact, answer: cpsat.Answer) -> None:
+def _answered(race: Race, built: compact.Compact, answer: cpsat.Answer) -> None:
     if answer.status == "infeasible":
         if race.best is None:
             raise InfeasibleError("no schedule meets the budgets")
@@ -215,13 +153,13 @@ def _answered(race: _Race, built: compact.Compact, answer: cpsat.Answer) -> None
     race.settle(answer.status == "optimal")
 
 
-def _unit(race: _Race, built: compact.Compact) -> float:
+def _unit(race: Race, built: compact.Compact) -> float:
     """Picojoules a unit of the scaled objective."""
     scale = race.best_pj - built.rows.offset if race.best is not None else max(built.rows.cost, default=1)
     return max(scale, 1) / mip.UNITS
 
 
-def _fix(race: _Race, built: compact.Compact, target_pj: int) -> bool:
+def _fix(race: Race, built: compact.Compact, target_pj: int) -> bool:
     """The LP bound and what it rules out below the target; whether another round may rule out more."""
     matrix = mip.Matrix(built.rows)
     relaxed = mip.relax(matrix, _unit(race, built), time_limit_s=race.left_s, stop=race.stop)
@@ -248,7 +186,7 @@ def _fix(race: _Race, built: compact.Compact, target_pj: int) -> bool:
     return len(race.banned) + len(race.forced) > before + 0.03 * len(built.rows.names)
 
 
-def _by_branching(race: _Race, built: compact.Compact, target_pj: int, limit_s: float) -> None:
+def _by_branching(race: Race, built: compact.Compact, target_pj: int, limit_s: float) -> None:
     """Branch and bound over what is left, below the target."""
     unit, offset = _unit(race, built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS

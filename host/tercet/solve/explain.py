@@ -19,7 +19,7 @@ MORE_BYTES, MORE_NS = 1024, 1_000_000
 
 
 def explain(problem: Problem, schedule: Schedule, *, time_limit_s: float = 10.0) -> dict[str, Any]:
-    """Fates, binding budgets and marginal savings of a legal schedule, JSON-able; raises `Illegal` for another.
+    """Fates, binding budgets and marginal savings of a legal schedule, JSON-able; raises `IllegalError` for another.
 
     The savings come from solving twice again, each within the time limit; they are None where that was not proved.
     """
@@ -61,10 +61,9 @@ def _reason(fate: str, again_pj: float | None, page_pj: float | None, times_ns: 
     """The break-even in words."""
     if fate == "kept":
         return "there was room for it, or bringing it back costs more than freeing another tensor"
-    if again_pj is None:
-        return "its operator has a side effect or destroyed its input: only the card can bring it back"
-    if page_pj is None:
-        return "it may not go to the card: only running its operator again can bring it back"
+    if again_pj is None or page_pj is None:
+        only = "the card" if again_pj is None else "running its operator again"
+        return f"only {only} can bring it back"
     cheaper = "recompute" if again_pj <= page_pj else "page"
     quicker = "recompute" if times_ns[0] <= times_ns[1] else "page"
     chosen = "page" if fate == "paged" else "recompute"

@@ -30,10 +30,11 @@ def from_instance(body: dict[str, Any], semantics: str = EXACT, where: str = "in
     """The problem that an instance states.
 
     `poet`: transfers take no time, parameters no RAM. `exact`: transfers take their time on the bus (one that the CPU waits for,
-    unless `overlap` says otherwise); parameters are tensors that live in RAM, read by their layer and by the gradient of their layer,
+    unless `overlap` says otherwise); parameters are tensors that live in RAM, read by their layer and by the
+    gradient of their layer,
     which updates them in place. In both, what an instance leaves open is settled so: the gradient of a layer is the backward node
-    whose last forward input is that layer's output; if the layer has parameters its gradient node has a side effect and runs once.
-    In `exact`, reading again an input that costs nothing the first time costs a page-in.
+    whose last forward input is that layer's output; if the layer has parameters its gradient node has a side effect
+    and runs once. In `exact`, reading again an input that costs nothing the first time costs a page-in.
     """
     if semantics not in (EXACT, POET):
         raise InputError(f"semantics {semantics!r} is unknown", hint="choose exact or poet")
@@ -120,7 +121,8 @@ def _checked(body: dict[str, Any], where: str) -> tuple[list[dict[str, Any]], li
         producer, consumer = edge
         if producer >= consumer:
             raise InputError(
-                f"{where}: edge {edge!r}: {nodes[consumer]['name']} reads {nodes[producer]['name']}, which does not come before it",
+                f"{where}: edge {edge!r}: {nodes[consumer]['name']} reads {nodes[producer]['name']}, which "
+                "does not come before it",
                 hint="nodes must stand in topological order; a cycle has none",
             )
         pairs.append((producer, consumer))

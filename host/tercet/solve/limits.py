@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from tercet.errors import InfeasibleError
-from tercet.solve import policy
+from tercet.solve import search
 from tercet.solve.exact import exact, extreme
 from tercet.solve.problem import Problem
 from tercet.solve.replay import check
@@ -44,13 +44,13 @@ def smallest_ram(problem: Problem, *, time_limit_s: float = 30.0) -> Solution:
     if sum(map(len, stages(problem).events)) <= FEW_EVENTS:
         return extreme(bounded, "ram", time_limit_s=time_limit_s)
     low, _ = floor_bytes(problem)
-    started, best = time.perf_counter(), policy.search(bounded, time_limit_s=0.0)
+    started, best = time.perf_counter(), search.search(bounded, time_limit_s=0.0)
     if best is None:
         raise InfeasibleError("no schedule meets the deadline")
     high = check(bounded, best).peak_bytes
     probe = low
     while low < high and time.perf_counter() - started < time_limit_s:
-        found = policy.search(replace(bounded, ram_bytes=probe), time_limit_s=0.5)
+        found = search.search(replace(bounded, ram_bytes=probe), time_limit_s=0.5)
         if found is None:
             low = probe + 1
         else:

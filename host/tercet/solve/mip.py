@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import time
@@ -154,10 +155,8 @@ def _run(
 
     def work() -> None:
         # a solver that fails on a model answers nothing; the caller has its incumbent and its bound
-        try:
+        with contextlib.suppress(ValueError, RuntimeError, AttributeError):
             answer.append(mathopt.solve(model, mathopt.SolverType.HIGHS, params=params))
-        except (ValueError, RuntimeError, AttributeError):
-            pass
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

@@ -7,20 +7,13 @@ which victims are chosen. Every schedule it returns has been judged by the repla
 
 from __future__ import annotations
 
-import random
-import threading
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tercet.solve.problem import Problem
-from tercet.solve.replay import replay
-from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
-from tercet.solve.stages import Stages, stages
-from tercet.solve.tidy import tidy
+from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Update
+from tercet.solve.stages import Stages
 
 
-class Stuck(Exception):
+class StuckError(Exception):
     """No victim is left; this policy does not fit."""
 
 
@@ -51,7 +44,7 @@ class _Run:
 
 
 def simulate(view: Stages, policy: Policy, next_use: list[list[int]]) -> _Run:
-    """The schedule of a policy, within the RAM budget; raises Stuck."""
+    """The schedule of a policy, within the RAM budget; raises StuckError."""
     problem = view.problem
     run = _Run(view, policy, problem.ram_bytes if problem.ram_bytes is not None else 1 << 60)
     for value in view.values:
@@ -75,7 +68,7 @@ def _execute(run: _Run, node: int, next_use: list[list[int]], locked: frozenset[
     """Brings in what a node reads, makes room for what it writes, runs it."""
     view, op = run.view, run.view.problem.ops[node]
     if depth > 60:
-        raise Stuck
+        raise StuckError
     locked = locked | frozenset(view.reads[node])
     for position in sorted(view.reads[node], key=lambda p: -view.values[p].nbytes):
         if position not in run.live:
@@ -107,7 +100,7 @@ def _restore(run: _Run, position: int, next_use: list[list[int]], locked: frozen
         run.used += value.nbytes
         return
     if not _again(run, position):
-        raise Stuck
+        raise StuckError
     _execute(run, value.producer, next_use, locked, depth + 1)
     for other in run.view.writes[value.producer]:
         if other != position and other in run.live and next_use[other][run.now] > len(run.view.problem.ops):
@@ -131,7 +124,7 @@ def _make_room(run: _Run, size: int, next_use: list[list[int]], locked: frozense
             if dear < best:
                 victim, best = position, dear
         if victim < 0:
-            raise Stuck
+            raise StuckError
         _evict(run, victim, next_use)
 
 
@@ -173,7 +166,7 @@ def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
     by_card = run.policy.page[position] or not _again(run, position)
     if needed and by_card and position not in run.card:
         if not value.item.pageable or not run.policy.paging:
-            raise Stuck
+            raise StuckError
         run.actions.append(PageOut(value.tensor))
         run.energy += value.item.out_pj
         run.time += value.item.out_ns + value.item.out_cpu_ns
@@ -197,84 +190,3 @@ def uses(view: Stages) -> list[list[int]]:
             row[k] = k if k in value.readers else row[k + 1]
         table.append(row)
     return table
-
-
-def search(
-    problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool = True, rerun: bool = True,
-    guides: Sequence[Policy] = (), stop: threading.Event | None = None,
-) -> Schedule | None:  # fmt: skip
-    """The best schedule that local search over policies finds, or None when no policy fits.
-
-    `guides` are policies to begin with, such as one read off an LP's optimum.
-    """
-    started = time.perf_counter()
-    view = stages(problem)
-    next_use = uses(view)
-    rng = random.Random(seed)
-    best: tuple[float, Schedule] | None = None
-    best_policy: Policy | None = None
-
-    def attempt(policy: Policy) -> bool:
-        nonlocal best, best_policy
-        try:
-            run = simulate(view, policy, next_use)
-        except Stuck:
-            return False
-        score = run.energy + problem.baseline_mw * run.time
-        if problem.deadline_ns is not None and run.time > problem.deadline_ns:
-            return False
-        if best is None or score <= best[0]:
-            if best is None or score < best[0]:
-                schedule = Schedule(tuple(run.actions), "search", inputs=dict(problem.inputs))
-                if not replay(problem, schedule).legal:
-                    return False
-                best = (score, schedule)
-            best_policy = policy
-            return True
-        return False
-
-    for policy in (*guides, *_starts(view, paging, rerun)):
-        attempt(policy)
-        if best and time.perf_counter() - started > time_limit_s:
-            break
-    while best_policy is not None and time.perf_counter() - started < time_limit_s and not (stop and stop.is_set()):
-        attempt(_neighbour(view, best_policy, rng, paging, rerun))
-    return tidy(problem, best[1]) if best else None
-
-
-def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
-    """The policies that the search begins with: everything by the card, the cheaper way back, everything again."""
-    problem = view.problem
-    even = [1.0] * len(view.values)
-    again = [v.producer >= 0 and problem.ops[v.producer].again for v in view.values]
-    card = [v.item.pageable and paging for v in view.values]
-
-    def cheaper(position: int) -> bool:
-        value = view.values[position]
-        if not card[position] or not again[position]:
-            return card[position]
-        op, item, base = problem.ops[value.producer], value.item, problem.baseline_mw
-        return item.in_pj + item.out_pj + base * (item.in_ns + item.out_ns) < op.again_pj + base * op.again_ns
-
-    policies = []
-    if paging and rerun:
-        policies.append(Policy([cheaper(p) for p in range(len(even))], even[:], paging, rerun))
-    if paging:
-        policies.append(Policy(card[:], even[:], paging, rerun))
-    if rerun:
-        policies.append(Policy([c and not a for c, a in zip(card, again, strict=True)], even[:], paging, rerun))
-    return policies
-
-
-def _neighbour(view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool) -> Policy:
-    """One to three changes of a way back or of a weight."""
-    page, weight = policy.page[:], policy.weight[:]
-    # values that wait long are the ones worth a change; the others follow
-    waiting = [v.position for v in view.values if v.readers and max(v.readers) - v.producer > 3]
-    for _ in range(rng.choice((1, 1, 2, 3))):
-        position = rng.choice(waiting) if waiting and rng.random() < 0.9 else rng.randrange(len(page))
-        if paging and rerun and rng.random() < 0.4:
-            page[position] = not page[position] and view.values[position].item.pageable
-        else:
-            weight[position] *= rng.choice((0.05, 0.3, 3.0, 20.0))
-    return Policy(page, weight, paging, rerun)

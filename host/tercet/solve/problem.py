@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scheduling problem: operators in order, tensors, costs as integers, budgets.
 
-Units: bytes, nanoseconds (`_ns`), picojoules (`_pj`); a milliwatt times a nanosecond is a picojoule. Integers make the objective of a
-schedule exact, so that solver, replay and brute force can be compared with `==`.
+Units: bytes, nanoseconds (`_ns`), picojoules (`_pj`); a milliwatt times a nanosecond is a picojoule. Integers make
+the objective of a schedule exact, so that solver, replay and brute force can be compared with `==`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ EXACT, POET = "exact", "poet"
 class Item:
     """A tensor as the scheduler sees it.
 
-    `persistent`: in RAM when the step begins and when it ends. `keep`: in RAM when the step ends. `pageable`: may go to the card, at
-    the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net energies `out_pj`, `in_pj`; `bounce_bytes` are
-    needed beside it while it is being transferred.
+    `persistent`: in RAM when the step begins and when it ends. `keep`: in RAM when the step ends. `pageable`: may go
+    to the card, at
+    the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net energies `out_pj`, `in_pj`;
+    `bounce_bytes` are needed beside it while it is being transferred.
     """
 
     name: str
@@ -167,8 +168,10 @@ def from_graph(
 ) -> Problem:  # fmt: skip
     """The problem of a training graph on a board.
 
-    Weights and state begin and end the step in RAM; a metric stays in RAM until the end; the labels and the input batch may be read
-    again if their nodes are pure. Without `page_weights` weights and state never leave RAM. Raises InputError that names every cost that is missing.
+    Weights and state begin and end the step in RAM; a metric stays in RAM until the end; the labels and the input
+    batch may be read
+    again if their nodes are pure. Without `page_weights` weights and state never leave RAM. Raises InputError that
+    names every cost that is missing.
     """
     costs.require(node.signature for node in graph.nodes)
     items = {}

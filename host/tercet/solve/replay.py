@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge: executes a schedule on paper. It knows no solver.
 
-RAM is taken and released in the order of the actions; time runs on two clocks, the CPU's and the bus's. A transfer starts when its
+RAM is taken and released in the order of the actions; time runs on two clocks, the CPU's and the bus's. A transfer
+starts when its
 action comes up and the bus is free; what needs its result waits for it. Without overlap the CPU waits for every transfer at once.
 """
 
@@ -9,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tercet.errors import InputError
-from tercet.solve.problem import Item, Op, Problem
+from tercet.solve.machine import IllegalError, Machine
+from tercet.solve.problem import Op, Problem
 from tercet.solve.schedule import Action, Compute, PageIn, PageOut, Recompute, Schedule, Update, say
 
 
@@ -71,79 +72,12 @@ class Replay:
         return answer if self.legal else {**answer, "reason": self.reason}
 
 
-class Illegal(InputError):
-    """A schedule that cannot be executed as it stands; the message names the action and the rule."""
-
-
-@dataclass
-class _Machine:
-    """The state of the board while a schedule runs."""
-
-    problem: Problem
-    resident: dict[str, int] = field(default_factory=dict)  # tensor in RAM -> its version
-    card: dict[str, int] = field(default_factory=dict)  # tensor on the card -> the version of that copy
-    written: dict[str, int] = field(default_factory=dict)  # tensor -> how often it has been mutated
-    leaving: dict[str, int] = field(default_factory=dict)  # page-out source -> end of its transfer
-    arriving: dict[str, int] = field(default_factory=dict)  # page-in destination -> end of its transfer
-    ran: int = 0  # operators that have had their first execution
-    live_bytes: int = 0
-    card_bytes: int = 0
-    cpu_ns: int = 0
-    busy_ns: int = 0
-    bus_free_ns: int = 0
-    bus_ns: int = 0
-
-    def item(self, tensor: str) -> Item:
-        if tensor not in self.problem.items:
-            raise Illegal(f"there is no tensor {tensor!r}")
-        return self.problem.items[tensor]
-
-    def op(self, node: str) -> Op:
-        if node not in self.problem.index:
-            raise Illegal(f"there is no node {node!r}")
-        return self.problem.ops[self.problem.index[node]]
-
-    def take(self, tensor: str, version: int) -> None:
-        if tensor in self.resident:
-            raise Illegal(f"{tensor} is in RAM already")
-        self.resident[tensor] = version
-        self.live_bytes += self.problem.items[tensor].nbytes
-
-    def release(self, tensor: str) -> None:
-        self.settle_out(tensor)
-        self.settle_in(tensor)
-        del self.resident[tensor]
-        self.live_bytes -= self.problem.items[tensor].nbytes
-
-    def settle_in(self, tensor: str) -> None:
-        """Waits for the transfer into `tensor` and checks what arrived."""
-        end = self.arriving.pop(tensor, None)
-        if end is not None:
-            self.spend(max(self.cpu_ns, end), self.problem.items[tensor].in_cpu_ns)
-
-    def settle_out(self, tensor: str) -> None:
-        """Waits until nothing is read from `tensor`'s buffer by the card any more."""
-        end = self.leaving.pop(tensor, None)
-        if end is not None:
-            self.cpu_ns = max(self.cpu_ns, end)
-
-    def spend(self, start_ns: int, busy_ns: int) -> None:
-        self.cpu_ns = start_ns + busy_ns
-        self.busy_ns += busy_ns
-
-    def transfer(self, duration_ns: int) -> tuple[int, int]:
-        start = max(self.cpu_ns, self.bus_free_ns)
-        self.bus_free_ns = start + duration_ns
-        self.bus_ns += duration_ns
-        return start, self.bus_free_ns
-
-
 def replay(problem: Problem, schedule: Schedule) -> Replay:
     """The outcome of a schedule: legality with a reason, extent in RAM at every event, energy, makespan.
 
     The budgets of `problem` are judged too. Never raises for an illegal schedule.
     """
-    machine = _Machine(problem)
+    machine = Machine(problem)
     for item in problem.items.values():
         if item.persistent:
             machine.take(item.name, 0)
@@ -154,7 +88,7 @@ def replay(problem: Problem, schedule: Schedule) -> Replay:
             events.append(_step(machine, action))
         _finish(machine)
         _judge(problem, machine, events)
-    except Illegal as error:
+    except IllegalError as error:
         at = (
             f"action {len(events)} ({say(schedule.actions[len(events)])}): "
             if len(events) < len(schedule.actions)
@@ -165,14 +99,14 @@ def replay(problem: Problem, schedule: Schedule) -> Replay:
 
 
 def check(problem: Problem, schedule: Schedule) -> Replay:
-    """The replay of a legal schedule; raises `Illegal` on any other."""
+    """The replay of a legal schedule; raises `IllegalError` on any other."""
     outcome = replay(problem, schedule)
     if not outcome.legal:
-        raise Illegal(f"schedule {schedule.strategy or ''} is illegal: {outcome.reason}".replace("  ", " "))
+        raise IllegalError(f"schedule {schedule.strategy or ''} is illegal: {outcome.reason}".replace("  ", " "))
     return outcome
 
 
-def _step(machine: _Machine, action: Action) -> Event:
+def _step(machine: Machine, action: Action) -> Event:
     """One action."""
     start = machine.cpu_ns
     if isinstance(action, Compute | Recompute | Update):
@@ -184,22 +118,22 @@ def _step(machine: _Machine, action: Action) -> Event:
     item = machine.item(action.tensor)
     before = machine.live_bytes
     if action.tensor not in machine.resident:
-        raise Illegal(f"{action.tensor} is not in RAM")
+        raise IllegalError(f"{action.tensor} is not in RAM")
     if item.persistent and machine.card.get(action.tensor) != machine.written.get(action.tensor, 0):
-        raise Illegal(f"the only valid copy of {action.tensor} would be lost")
+        raise IllegalError(f"the only valid copy of {action.tensor} would be lost")
     machine.release(action.tensor)
     return Event(action, "free", start, machine.cpu_ns, before, machine.live_bytes)
 
 
-def _run(machine: _Machine, action: Compute | Recompute | Update, start: int) -> Event:
+def _run(machine: Machine, action: Compute | Recompute | Update, start: int) -> Event:
     """An execution, first or further."""
     op = machine.op(action.node)
     first = _which(machine, action, op)
     for tensor in op.reads:
         if tensor not in machine.resident:
-            raise Illegal(f"{tensor} is not in RAM")
+            raise IllegalError(f"{tensor} is not in RAM")
         if machine.resident[tensor] != machine.problem.versions[op.name, tensor]:
-            raise Illegal(f"{tensor} has been written since; {op.name} would not compute the same")
+            raise IllegalError(f"{tensor} has been written since; {op.name} would not compute the same")
         machine.settle_in(tensor)
     destroyed = {source for _, source in op.inplace}
     for tensor in (*op.mutates, *destroyed):
@@ -207,7 +141,7 @@ def _run(machine: _Machine, action: Compute | Recompute | Update, start: int) ->
     taken = dict(op.inplace)
     fresh = [tensor for tensor in op.outputs if tensor not in taken and tensor not in machine.resident]
     if any(tensor in machine.resident for tensor in taken) or not (first or fresh or taken):
-        raise Illegal(f"every output of {op.name} is in RAM already")
+        raise IllegalError(f"every output of {op.name} is in RAM already")
     during = machine.live_bytes + op.workspace_bytes + sum(machine.problem.items[t].nbytes for t in fresh)
     machine.spend(machine.cpu_ns, op.time_ns if first else op.again_ns)
     _write(machine, op, fresh)
@@ -217,26 +151,26 @@ def _run(machine: _Machine, action: Compute | Recompute | Update, start: int) ->
     )
 
 
-def _which(machine: _Machine, action: Compute | Recompute | Update, op: Op) -> bool:
-    """Whether this is the first execution; raises Illegal when the verb or the order is wrong."""
+def _which(machine: Machine, action: Compute | Recompute | Update, op: Op) -> bool:
+    """Whether this is the first execution; raises IllegalError when the verb or the order is wrong."""
     position = machine.problem.index[op.name]
     if isinstance(action, Recompute):
         if position >= machine.ran:
-            raise Illegal(f"{op.name} has not run yet")
+            raise IllegalError(f"{op.name} has not run yet")
         if not op.again:
-            raise Illegal(f"{op.name} has a side effect and runs once a step")
+            raise IllegalError(f"{op.name} has a side effect and runs once a step")
         return False
     if position < machine.ran:
-        raise Illegal(f"{op.name} has run already")
+        raise IllegalError(f"{op.name} has run already")
     if position > machine.ran:
-        raise Illegal(f"{machine.problem.ops[machine.ran].name} must run before {op.name}")
+        raise IllegalError(f"{machine.problem.ops[machine.ran].name} must run before {op.name}")
     if isinstance(action, Update) != bool(op.mutates):
-        raise Illegal(f"{op.name} {'writes weights or state' if op.mutates else 'writes no weights'}; wrong verb")
+        raise IllegalError(f"{op.name} {'writes weights or state' if op.mutates else 'writes no weights'}; wrong verb")
     machine.ran += 1
     return True
 
 
-def _write(machine: _Machine, op: Op, fresh: list[str]) -> None:
+def _write(machine: Machine, op: Op, fresh: list[str]) -> None:
     """The effect of an execution on RAM."""
     for output, source in op.inplace:
         machine.release(source)
@@ -248,12 +182,12 @@ def _write(machine: _Machine, op: Op, fresh: list[str]) -> None:
         machine.resident[tensor] += 1
 
 
-def _page_out(machine: _Machine, action: PageOut, start: int) -> Event:
+def _page_out(machine: Machine, action: PageOut, start: int) -> Event:
     item = machine.item(action.tensor)
     if not item.pageable:
-        raise Illegal(f"{item.name} may not be paged")
+        raise IllegalError(f"{item.name} may not be paged")
     if item.name not in machine.resident:
-        raise Illegal(f"{item.name} is not in RAM")
+        raise IllegalError(f"{item.name} is not in RAM")
     machine.settle_in(item.name)
     if item.name not in machine.card:
         machine.card_bytes += -(-item.nbytes // 512) * 512
@@ -267,13 +201,13 @@ def _page_out(machine: _Machine, action: PageOut, start: int) -> Event:
     return Event(action, "page_out", start, machine.cpu_ns, during, machine.live_bytes, item.out_pj, bus_start, bus_end)
 
 
-def _page_in(machine: _Machine, action: PageIn, start: int) -> Event:
+def _page_in(machine: Machine, action: PageIn, start: int) -> Event:
     item = machine.item(action.tensor)
     version = machine.card.get(item.name)
     if version is None:
-        raise Illegal(f"{item.name} is not on the card")
+        raise IllegalError(f"{item.name} is not on the card")
     if version != machine.written.get(item.name, 0):
-        raise Illegal(f"the card's copy of {item.name} is stale")
+        raise IllegalError(f"the card's copy of {item.name} is stale")
     machine.take(item.name, version)
     bus_start, bus_end = machine.transfer(item.in_ns)
     machine.arriving[item.name] = bus_end
@@ -283,35 +217,35 @@ def _page_in(machine: _Machine, action: PageIn, start: int) -> Event:
     return Event(action, "page_in", start, machine.cpu_ns, during, machine.live_bytes, item.in_pj, bus_start, bus_end)
 
 
-def _finish(machine: _Machine) -> None:
+def _finish(machine: Machine) -> None:
     """The end of the step: everything has run, what must stay is there, the bus is idle."""
     if machine.ran < len(machine.problem.ops):
-        raise Illegal(f"{machine.problem.ops[machine.ran].name} never runs")
+        raise IllegalError(f"{machine.problem.ops[machine.ran].name} never runs")
     for item in machine.problem.items.values():
         if (item.persistent or item.keep) and item.name not in machine.resident:
-            raise Illegal(f"{item.name} is not in RAM at the end of the step")
+            raise IllegalError(f"{item.name} is not in RAM at the end of the step")
     for tensor in list(machine.arriving):
         machine.settle_in(tensor)
     machine.cpu_ns = max(machine.cpu_ns, machine.bus_free_ns)
 
 
-def _judge(problem: Problem, machine: _Machine, events: list[Event]) -> None:
-    """The budgets; raises Illegal that names the action which breaks one."""
+def _judge(problem: Problem, machine: Machine, events: list[Event]) -> None:
+    """The budgets; raises IllegalError that names the action which breaks one."""
     if problem.ram_bytes is not None:
         for index, event in enumerate(events):
             if event.bytes_during > problem.ram_bytes:
-                raise Illegal(
+                raise IllegalError(
                     f"action {index} ({say(event.action)}) needs {event.bytes_during} bytes, the budget is {problem.ram_bytes}"
                 )
     if problem.deadline_ns is not None and machine.cpu_ns > problem.deadline_ns:
-        raise Illegal(
+        raise IllegalError(
             f"the step takes {machine.cpu_ns / 1e6:.6f} ms, the deadline is {problem.deadline_ns / 1e6:.6f} ms"
         )
     if problem.card_bytes is not None and machine.card_bytes > problem.card_bytes:
-        raise Illegal(f"{machine.card_bytes} bytes go to the card, it holds {problem.card_bytes}")
+        raise IllegalError(f"{machine.card_bytes} bytes go to the card, it holds {problem.card_bytes}")
 
 
-def _result(machine: _Machine, events: list[Event], reason: str) -> Replay:
+def _result(machine: Machine, events: list[Event], reason: str) -> Replay:
     """Sums up; static power is shared among the phases by their CPU time."""
     baseline = machine.problem.baseline_mw
     phases: dict[str, float] = {}
@@ -325,5 +259,5 @@ def _result(machine: _Machine, events: list[Event], reason: str) -> Replay:
     return Replay(
         not reason, reason, events[peak_event].bytes_during if events else machine.live_bytes, peak_event,
         sum(event.net_pj for event in events) + round(baseline * machine.cpu_ns), machine.cpu_ns, machine.busy_ns,
-        machine.bus_ns, machine.card_bytes, tuple(events), {name: round(pj) for name, pj in phases.items() if name != "free" or pj},
-    )  # fmt: skip
+        machine.bus_ns, machine.card_bytes, tuple(events),
+        {name: round(pj) for name, pj in phases.items() if name != "free" or pj}, )  # fmt: skip

@@ -51,7 +51,7 @@ def _lives(problem: Problem, outcome: Replay) -> list[tuple[str, int, int]]:
 
 
 def svg(problem: Problem, schedule: Schedule) -> str:
-    """The picture as an SVG document; raises `Illegal` for a schedule that the replay refuses."""
+    """The picture as an SVG document; raises `IllegalError` for a schedule that the replay refuses."""
     outcome = check(problem, schedule)
     columns = _columns(problem)
     wide, high = _GRID / max(len(problem.ops), 1), _HEIGHT / max(outcome.time_ns, 1)
@@ -125,7 +125,8 @@ def text(problem: Problem, schedule: Schedule, width: int = 72) -> str:
     scale = min(1.0, width / count)
     top = max(outcome.peak_bytes, problem.ram_bytes or 0, 1)
     budget = f", budget {format_bytes(problem.ram_bytes)}" if problem.ram_bytes is not None else ""
-    lines = [f"{problem.name}: peak {format_bytes(outcome.peak_bytes)}{budget}, {outcome.time_ms:.3f} ms, {outcome.energy_j:.6g} J"]
+    sums = f"{outcome.time_ms:.3f} ms, {outcome.energy_j:.6g} J"
+    lines = [f"{problem.name}: peak {format_bytes(outcome.peak_bytes)}{budget}, {sums}"]
     spans = _lives(problem, outcome)
     for event in outcome.events:
         if event.action.verb != "free":

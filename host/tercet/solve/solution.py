@@ -13,7 +13,8 @@ from tercet.solve.schedule import Schedule
 
 @dataclass(frozen=True)
 class Solution:
-    """A judged schedule. Energies in joules; `restrictions` name what the strategy did not consider (its bound holds under them)."""
+    """A judged schedule. Energies in joules; `restrictions` name what the strategy did not consider (its bound holds
+    under them)."""
 
     schedule: Schedule
     status: str
@@ -44,7 +45,7 @@ def judged(
     problem: Problem, schedule: Schedule, *, bound_pj: int | None, solve_s: float, optimal: bool = False,
     restrictions: tuple[str, ...] = (), first_s: float | None = None,
 ) -> Solution:  # fmt: skip
-    """The solution of a schedule, its figures by the replay; raises `Illegal` if the strategy was wrong.
+    """The solution of a schedule, its figures by the replay; raises `IllegalError` if the strategy was wrong.
 
     `optimal` says that the strategy proved it; the bound is then the objective, less the margin of the proof if it has one.
     """

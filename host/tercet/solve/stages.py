@@ -2,7 +2,8 @@
 """Values and events of the stage formulation: what can be of use, and when.
 
 A *value* is one version of a tensor. *Stage* k lasts from the end of node k-1's first execution to the end of node k's. Inside a
-stage, nodes run again in topological order (at most once each) before node k runs. Event (k, i) is the execution of node i in stage k.
+stage, nodes run again in topological order (at most once each) before node k runs. Event (k, i) is the execution of
+node i in stage k.
 """
 
 from __future__ import annotations

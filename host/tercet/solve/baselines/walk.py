@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from tercet.errors import InfeasibleError
-from tercet.solve.policy import Policy, Stuck, _drop, _evict, _execute, _restore, _Run, uses
+from tercet.solve.policy import Policy, StuckError, _drop, _evict, _execute, _restore, _Run, uses
 from tercet.solve.problem import Problem
 from tercet.solve.replay import replay
 from tercet.solve.schedule import Schedule
@@ -61,7 +61,7 @@ def walk(problem: Problem, labels: dict[int, str], strategy: str, view: Stages |
         for value in view.values:
             if value.final and value.position not in run.live:
                 _restore(run, value.position, next_use, frozenset(), 0)
-    except Stuck:
+    except StuckError:
         return None
     return tidy(problem, Schedule(tuple(run.actions), strategy, inputs=dict(problem.inputs)))
 

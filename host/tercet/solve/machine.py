@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The board while a schedule runs on paper: RAM, card, and the clocks of CPU and bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tercet.errors import InputError
+from tercet.solve.problem import Item, Op, Problem
+
+
+class IllegalError(InputError):
+    """A schedule that cannot be executed as it stands; the message names the action and the rule."""
+
+
+@dataclass
+class Machine:
+    """The state of the board while a schedule runs."""
+
+    problem: Problem
+    resident: dict[str, int] = field(default_factory=dict)  # tensor in RAM -> its version
+    card: dict[str, int] = field(default_factory=dict)  # tensor on the card -> the version of that copy
+    written: dict[str, int] = field(default_factory=dict)  # tensor -> how often it has been mutated
+    leaving: dict[str, int] = field(default_factory=dict)  # page-out source -> end of its transfer
+    arriving: dict[str, int] = field(default_factory=dict)  # page-in destination -> end of its transfer
+    ran: int = 0  # operators that have had their first execution
+    live_bytes: int = 0
+    card_bytes: int = 0
+    cpu_ns: int = 0
+    busy_ns: int = 0
+    bus_free_ns: int = 0
+    bus_ns: int = 0
+
+    def item(self, tensor: str) -> Item:
+        if tensor not in self.problem.items:
+            raise IllegalError(f"there is no tensor {tensor!r}")
+        return self.problem.items[tensor]
+
+    def op(self, node: str) -> Op:
+        if node not in self.problem.index:
+            raise IllegalError(f"there is no node {node!r}")
+        return self.problem.ops[self.problem.index[node]]
+
+    def take(self, tensor: str, version: int) -> None:
+        if tensor in self.resident:
+            raise IllegalError(f"{tensor} is in RAM already")
+        self.resident[tensor] = version
+        self.live_bytes += self.problem.items[tensor].nbytes
+
+    def release(self, tensor: str) -> None:
+        self.settle_out(tensor)
+        self.settle_in(tensor)
+        del self.resident[tensor]
+        self.live_bytes -= self.problem.items[tensor].nbytes
+
+    def settle_in(self, tensor: str) -> None:
+        """Waits for the transfer into `tensor` and checks what arrived."""
+        end = self.arriving.pop(tensor, None)
+        if end is not None:
+            self.spend(max(self.cpu_ns, end), self.problem.items[tensor].in_cpu_ns)
+
+    def settle_out(self, tensor: str) -> None:
+        """Waits until nothing is read from `tensor`'s buffer by the card any more."""
+        end = self.leaving.pop(tensor, None)
+        if end is not None:
+            self.cpu_ns = max(self.cpu_ns, end)
+
+    def spend(self, start_ns: int, busy_ns: int) -> None:
+        self.cpu_ns = start_ns + busy_ns
+        self.busy_ns += busy_ns
+
+    def transfer(self, duration_ns: int) -> tuple[int, int]:
+        start = max(self.cpu_ns, self.bus_free_ns)
+        self.bus_free_ns = start + duration_ns
+        self.bus_ns += duration_ns
+        return start, self.bus_free_ns

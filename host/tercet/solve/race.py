@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the exact strategy knows so far: the best schedule, the best bound, what has been ruled out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tercet.solve import compact
+from tercet.solve.overlap import hide
+from tercet.solve.problem import Problem
+from tercet.solve.replay import check, replay
+from tercet.solve.schedule import Schedule
+from tercet.solve.stages import Stages
+from tercet.solve.tidy import tidy
+
+
+@dataclass
+class Race:
+    """What is known so far: the best schedule and the best bound, both without the constant part."""
+
+    problem: Problem
+    view: Stages
+    deadline: float
+    workers: int
+    stop: threading.Event | None
+    restrictions: tuple[str, ...]
+    started: float
+    best: Schedule | None = None
+    best_pj: int = 1 << 62
+    bound_pj: float = 0.0
+    first_s: float | None = None
+    proved: bool = False
+    exhausted: bool = False
+    banned: set = field(default_factory=set)
+    forced: set = field(default_factory=set)
+    options: dict = field(default_factory=dict)
+    point: np.ndarray | None = None
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the time limit."""
+        return self.deadline - time.perf_counter()
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: proved, out of time, or asked to."""
+        return self.proved or self.exhausted or self.left_s <= 0 or bool(self.stop and self.stop.is_set())
+
+    def offer(self, schedule: Schedule) -> None:
+        """A schedule that may be better than the best one; the replay decides."""
+        schedule = hide(self.problem, tidy(self.problem, schedule))
+        outcome = replay(self.problem, schedule)
+        if not outcome.legal:
+            # with overlap the rows only bound the makespan: a solution of theirs may be late, and nothing worse
+            if self.problem.overlap and self.problem.deadline_ns is not None:
+                return
+            check(self.problem, schedule)
+        if outcome.energy_pj < self.best_pj:
+            self.best, self.best_pj = schedule, outcome.energy_pj
+        if self.first_s is None:
+            self.first_s = time.perf_counter() - self.started
+
+    def settle(self, rows_optimal: bool) -> None:
+        """The rows are solved: the schedule is optimal, unless overlap lets the schedule cost more than its rows."""
+        if not self.problem.overlap:
+            self.proved = rows_optimal
+        elif rows_optimal:
+            # the makespan's column counts whole microseconds
+            self.proved = self.bound_pj + self.problem.baseline_mw * 1000 >= self.best_pj
+            self.exhausted = True
+
+    def build(self, target_pj: int | None = None) -> compact.Compact:
+        """The rows of what can still be better than the target (the best schedule by default)."""
+        target_pj = self.best_pj if target_pj is None else target_pj
+        limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
+        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), **self.options)
+        columns = built.columns()
+        for key in self.forced:
+            if key in columns:
+                built.rows.low[columns[key]] = 1
+        for key, column in columns.items():
+            if key in self.banned and not built.rows.low[column]:
+                built.rows.high[column] = 0
+        return built
