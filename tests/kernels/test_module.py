@@ -107,6 +107,36 @@ result = [
 """) == [True] * 9
 
 
+def test_eight_bit_layers(tmp_path):
+    folder = MODULES / "x64" / "int8"
+    if not MICROPYTHON.exists() or not (folder / "tercet_int8.mpy").exists():
+        pytest.skip("MicroPython's unix port or the native modules are not built: make firmware kernels")
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys, json\nsys.path.insert(0, {str(folder)!r})\n" + """
+import tercet_int8 as k
+from array import array
+def fails(f, *a):
+    try: f(*a)
+    except ValueError: return True
+    return False
+scale = array("i", [10, -10]), array("i", [1 << 30, 1 << 30]), bytes([31, 31])
+x, w, y = array("b", [1, 2, 3, 4, 5]), array("b", [1, 1, 1, 1, 1, -1, 2, -3, 4, 100]), array("b", [0, 0])
+args = array("i", [1, 5, 2, 1, -128, 127])
+k.dense(args, y, x, w, *scale)
+result = [list(y), fails(k.dense, args, y, x[:4], w, *scale), fails(k.dense, args, y[:1], x, w, *scale)]
+conv = array("i", [1, 1, 3, 3, 1, 2, 2, 2, 2, 1, 1, 0, 0, 1, 0, -128, 127, 0])
+image, out = array("b", range(9)), array("b", [0] * 4)
+one = array("i", [0]), array("i", [1 << 30]), bytes([30])
+k.conv2d(conv, out, image, array("b", [1, 2, 3, 4]), *one)
+result += [list(out), fails(k.conv2d, conv, out, image[:8], array("b", [1, 2, 3, 4]), *one)]
+print(json.dumps(result))
+""")
+    done = subprocess.run([MICROPYTHON, program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    # (10 + 15) / 2 + 1 and (-10 - 1 + 4 - 9 + 16 + 500) / 2 + 1 beyond 127
+    assert json.loads(done.stdout) == [[14, 127], True, True, [27, 37, 57, 67], True]
+
+
 @pytest.mark.parametrize(("architecture", "limits"), [
     ("armv7emsp", {"mlp": 14_000, "cnn": 24_000, "all": 30_000}),
     ("armv6m", {"mlp": 16_000, "cnn": 28_000, "all": 35_000}),
