@@ -76,7 +76,7 @@ def _add_run(page: Page, folder: Path) -> None:
         return
     head, events = records.load(folder / "run.jsonl")
     page.provenance["board"] = str(head.get("board", {}).get("machine", ""))
-    metered = next((e for e in events if e["event"] == "metered"), {"losses": []})
+    metered: dict[str, Any] = next((e for e in events if e["event"] == "metered"), {"losses": []})
     steps = [i + 1 for i in range(len(metered["losses"]))] + [e["step"] for e in events if e["event"] == "step"]
     losses = [*metered["losses"], *(e["loss"] for e in events if e["event"] == "step")]
     page.pictures["loss"] = figures.loss_curve(steps, losses, len(metered["losses"]))
@@ -87,7 +87,7 @@ def _add_energy(page: Page, folder: Path, predicted: dict[str, float]) -> None:
         return
     body = artifacts.read_json(folder / "energy.json")
     page.provenance["metered"] = body["provenance"]
-    metered = {name: entry["gross_j"] for name, entry in body["phases"].items()}
+    metered: dict[str, float] = {name: entry["gross_j"] for name, entry in body["phases"].items()}
     page.pictures["energy"] = figures.energy(_in_mj(predicted), _in_mj(metered))
     for name in dict.fromkeys((*predicted, *metered)):
         time_ms = body["phases"].get(name, {}).get("time_s", 0.0) * 1e3
