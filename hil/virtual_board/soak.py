@@ -3,7 +3,7 @@
 
     python hil/virtual_board/soak.py --image build/firmware/nrf52840/firmware.hex --sleep-hours 24 --work-hours 2
 
-Fails when the board's clock drifts from virtual time by more than 12 ms (it is read every 10), when memory grows by more
+Fails when the board's clock drifts from virtual time by more than 102 ms (it is read every 100), when memory grows by more
 than 8 MB, or when the board says nothing for ten virtual minutes.
 """
 
@@ -20,6 +20,7 @@ from tercet_virtual_board import image
 from tercet_virtual_board.engine import Chip, Stop
 
 MS = 64_000
+SLICE_MS = 100
 SLEEP = """
 import time
 for i in range(10**9):
@@ -59,7 +60,7 @@ def soak(firmware: Path, program: str, hours: float) -> None:
     end, offset, heard, last = int(hours * 3600e3) * MS, None, b"", chip.view().cycle
     memory, started = None, time.monotonic()
     while chip.view().cycle < end:
-        stop = chip.run(chip.view().cycle + 10 * MS)
+        stop = chip.run(chip.view().cycle + SLICE_MS * MS)
         assert stop == Stop.SLICE, chip.report
         heard += chip.serial_take()
         said = re.findall(rb"@ (\d+)\r\n", heard)
@@ -69,7 +70,7 @@ def soak(firmware: Path, program: str, hours: float) -> None:
             heard, last = b"", now
             difference = now / MS - int(said[-1])
             offset = difference if offset is None else offset
-            assert abs(difference - offset) < 12, f"the clock drifted by {difference - offset} ms"
+            assert abs(difference - offset) < SLICE_MS + 2, f"the clock drifted by {difference - offset} ms"
             memory = memory or rss_kb()
     assert rss_kb() - memory < 8192, "memory grew"
     view = chip.view()
