@@ -5,6 +5,16 @@ from tercet_device.errors import DeviceError
 
 CANARY = 0xA5
 GUARD_BYTES = 16
+_reserved = []
+
+
+def reserve(nbytes):
+    """Takes the memory of an arena of `nbytes` while the heap is whole: before other modules are compiled into pieces of it."""
+    try:
+        _reserved[:] = [bytearray(nbytes + GUARD_BYTES)]
+    except MemoryError:
+        # the Arena will tell
+        _reserved[:] = []
 
 
 class Arena:
@@ -14,7 +24,8 @@ class Arena:
         self.nbytes = nbytes
         self._kernels = kernels
         try:
-            self.memory = bytearray(nbytes + GUARD_BYTES)
+            fits = _reserved and len(_reserved[0]) == nbytes + GUARD_BYTES
+            self.memory = _reserved.pop() if fits else bytearray(nbytes + GUARD_BYTES)
         except MemoryError:
             import gc
 

@@ -16,11 +16,14 @@ MULTIPLIER = 16380
 
 
 class DataSet:
-    """An open data set. Raises DeviceError("data") when the file is missing, truncated or of another kind."""
+    """An open data set: a file, or `stream` that reads like one.
 
-    def __init__(self, path):
+    Raises DeviceError("data") when the file is missing, truncated or of another kind.
+    """
+
+    def __init__(self, path, stream=None):
         try:
-            self._file = open(path, "rb")
+            self._file = stream or open(path, "rb")
         except OSError:
             raise DeviceError("data", "%s: no such file" % path)
         head = self._file.read(struct.calcsize(_HEADER))

@@ -3,6 +3,7 @@
 
 import gc
 import json
+import struct
 from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
@@ -13,7 +14,7 @@ from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
 from tercet_device.plan import Plan
 from tercet_device.step import Step
-from tercet_device.store import BlockStore, FileStore, prepare
+from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, FileStore, find_partition, prepare
 
 
 def open_card(settings):
@@ -34,17 +35,46 @@ def open_card(settings):
     return SDCard(*wires)
 
 
-def open_store(settings, blocks):
-    """The page store that a job asks for, at least `blocks` large; None when the plan pages nothing."""
+def open_store(settings, blocks, card=None):
+    """The page store that a job asks for, at least `blocks` large; None when the plan pages nothing.
+
+    `card` is the open card when it holds the data set as well.
+    """
     if not blocks:
         return None
     if settings is None:
         raise DeviceError("card_missing", "the plan pages %d blocks and the board has no page store" % blocks)
     if settings["kind"] == "file":
         return FileStore(settings["path"], blocks)
-    card = open_card(settings)
+    data_too = card is not None
+    card = card or open_card(settings)
     first, found = prepare(card, blocks)
-    return BlockStore(card, first, found)
+    return BlockStore(card, first, min(found, DATA_BLOCK) if data_too else found)
+
+
+def open_data(place, card):
+    """The data set in a file, or behind the pages of the card: `place` is then [bytes, CRC-32], and both must be right."""
+    if isinstance(place, str):
+        return DataSet(place)
+    stream = card_data(card, place)
+    if stream is None:
+        raise DeviceError("data", "the card does not hold this data set; `tercet deploy` writes it")
+    return DataSet("the card's data set", stream)
+
+
+def card_data(card, place):
+    """The data set [bytes, CRC-32] on the card as a stream; None when the card does not hold it.
+
+    The host writes both numbers in a block of their own before the data, as the last thing.
+    """
+    found = find_partition(card)
+    if not found or found[1] < DATA_BLOCK + 1 + -(-place[0] // BLOCK_BYTES):
+        return None
+    label = bytearray(BLOCK_BYTES)
+    card.readblocks(found[0] + DATA_BLOCK, label)
+    if label[:12] != struct.pack("<4sII", b"TDSC", *place):
+        return None
+    return BlockFile(card, found[0] + DATA_BLOCK + 1, place[0])
 
 
 class Training:
@@ -57,9 +87,10 @@ class Training:
         gc.collect()
         self.plan = plan
         self.arena = Arena(plan.arena_bytes, kernels)
-        self.data = DataSet(job["data"])
+        card = open_card(job["card"]) if job.get("card") else None
+        self.data = open_data(job["data"], card)
         weights.load(job["weights"], plan, self.arena, kernels)
-        store = open_store(job.get("store"), plan.page_blocks)
+        store = open_store(job.get("store"), plan.page_blocks, card)
         self.pager = Pager(store, kernels, job["tensors"])
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))

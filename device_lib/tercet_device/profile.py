@@ -12,9 +12,8 @@ from time import sleep_ms, ticks_diff, ticks_us
 
 from tercet_device import kernels, trace
 from tercet_device.arena import Arena
-from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
-from tercet_device.loop import open_store
+from tercet_device.loop import open_card, open_data, open_store
 from tercet_device.pager import Pager
 from tercet_device.plan import Plan
 from tercet_device.step import Step
@@ -54,17 +53,20 @@ class Profile:
         self._block = self._pattern()
         self.hyper = array("f", job["hyper"])
         self.markers = trace.Markers(job.get("markers"))
-        self.data = DataSet(job["data"]) if job.get("data") else None
+        card = open_card(job["card"]) if job.get("card") else None
+        self.data = open_data(job["data"], card) if job.get("data") else None
         if self.data:
             self.data.shuffle(1)
         self._at = 0
-        store = open_store(job.get("store"), job["page_blocks"])
+        store = open_store(job.get("store"), job["page_blocks"], card)
         self.pager = Pager(store, kernels, job["pages"])
-        with open(job["plans"], "rb") as stream:
-            self.cases = []
-            for offset, length, nbytes, integers in job["cases"]:
-                stream.seek(offset)
-                self.cases.append(_Case(self, Plan(stream.read(length), kernels), nbytes, integers))
+        self._plans = open(job["plans"], "rb")
+
+    def case(self, k):
+        """Case `k`, its plan read anew: beside a large arena there is no room for all of them."""
+        offset, length, nbytes, integers = self.job["cases"][k]
+        self._plans.seek(offset)
+        return _Case(self, Plan(self._plans.read(length), kernels), nbytes, integers)
 
     def _pattern(self):
         """A kilobyte of numbers between -1 and 1 that are neither zero nor regular."""
@@ -94,7 +96,7 @@ class Profile:
 
     def rounds(self, rounds, marked):
         """Tells the microseconds of each case, `rounds` times over, the cases interleaved."""
-        count = len(self.cases)
+        count = len(self.job["cases"])
         times = array("I", bytes(4 * rounds * count))
         idle = self.job.get("baseline_ms", 50)
         if marked:
@@ -103,7 +105,7 @@ class Profile:
         for i in range(rounds):
             gc.collect()
             for k in range(count):
-                times[i * count + k] = self.cases[k].run(self, marked)
+                times[i * count + k] = self.case(k).run(self, marked)
         if marked:
             sleep_ms(idle)
         for first in range(0, len(times), _LINE_VALUES):

@@ -11,6 +11,8 @@ PARTITION_TYPE = 0xDA
 _FIRST_BLOCK = 2048
 # What a new partition gets at least, where the card has it: 16 MiB.
 _ROOMY_BLOCKS = 32768
+# Pages take the partition's first 8 MiB; a data set too large for the board's flash begins behind them.
+DATA_BLOCK = 16384
 
 
 def find_partition(card):
@@ -92,3 +94,35 @@ class FileStore:
         self._file.seek(block * BLOCK_BYTES)
         if self._file.readinto(data) != len(data):
             raise DeviceError("page", "page block %d was never written" % block)
+
+
+class BlockFile:
+    """A run of `nbytes` from block `first` of a device on, read like a file: whole blocks, the last ones kept."""
+
+    def __init__(self, device, first, nbytes):
+        self._device, self._first, self._nbytes = device, first, nbytes
+        self._buffer = bytearray(BLOCK_BYTES)
+        self._from = self._to = self._at = 0
+
+    def seek(self, offset, whence=0):
+        self._at = self._nbytes + offset if whence == 2 else offset
+        return self._at
+
+    def read(self, nbytes):
+        buffer = bytearray(max(0, min(nbytes, self._nbytes - self._at)))
+        self.readinto(buffer)
+        return buffer
+
+    def readinto(self, buffer):
+        size = max(0, min(len(buffer), self._nbytes - self._at))
+        first, end = self._at // BLOCK_BYTES, -(-(self._at + size) // BLOCK_BYTES)
+        if first < self._from or end > self._to:
+            if (end - first) * BLOCK_BYTES > len(self._buffer):
+                self._buffer = bytearray((end - first) * BLOCK_BYTES)
+            self._to = self._from
+            self._device.readblocks(self._first + first, memoryview(self._buffer)[: (end - first) * BLOCK_BYTES])
+            self._from, self._to = first, end
+        begin = self._at - self._from * BLOCK_BYTES
+        memoryview(buffer)[:size] = memoryview(self._buffer)[begin : begin + size]
+        self._at += size
+        return size

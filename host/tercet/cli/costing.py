@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tercet import artifacts, costs, targets
 from tercet.autodiff.graph import Graph
@@ -19,7 +20,7 @@ from tercet.plan import dataset_file
 from tercet.plan.dataset_file import PackedData
 from tercet.profile import bench as profiling
 from tercet.profile import cases, table
-from tercet.train import session
+from tercet.train import card, job, session
 
 
 def cost_table(
@@ -44,9 +45,13 @@ def cost_table(
         say(f"costs of {len(known.ops)} operators are in {path}")
         return known
     sync.sync(board, files)
+    place: bytes | dict[str, Any] = data
+    if job.goes_to_card(data, target):
+        card.place_data(board, target, data, bench.card_image, work.operator_set(graph))
+        place = job.data_place(data, target)
     store = {"kind": "card", **target.card} if target.card else None
     pins = (bench.pins.region, bench.pins.phases)
-    runner = profiling.Bench(board, target, meter, data=data, store=store, pins=pins, progress=say)
+    runner = profiling.Bench(board, target, meter, data=place, store=store, pins=pins, progress=say)
     raw = runner.run([cases.empty(), *wanted, *(cases.pages() if store else ())], profiling.Effort())
     provenance = meter.capabilities.provenance if meter else "modelled"
     volts = raw.capture.volts if raw.capture and raw.capture.volts else 0.0

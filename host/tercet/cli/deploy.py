@@ -15,7 +15,7 @@ from tercet.cli import options, work
 from tercet.kernel_table import KERNELS
 from tercet.model import graph as models
 from tercet.plan import lower, weights_file
-from tercet.train import data, job, session
+from tercet.train import card, data, job, session
 
 FOLDER = click.argument("folder", default="run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
@@ -50,6 +50,8 @@ def send(folder: Path, source: str, board: Board, bench: benches.Bench, steps: i
     target = targets.load(bench.target)
     packed = data.load(source, regression=graph.loss != "softmax_cross_entropy")
     order = job.make_job(graph, plan, weights, packed, target, job.Settings(steps))
+    if order.card_data:
+        card.place_data(board, target, order.card_data, bench.card_image, work.operator_set(graph))
     return session.deploy(board, order, target, work.operator_set(graph))
 
 

@@ -61,21 +61,27 @@ def profile(
 @click.option("--loss", default="softmax_cross_entropy", show_default=True, help="The loss.")
 @click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, nesterov, adam or adamw.")
 @click.option("--rate", type=float, help="The learning rate.")
+@click.option("--rate-schedule", default="constant", show_default=True, type=click.Choice(("constant", "cosine", "linear")),
+              help="How the rate falls over the steps.")  # fmt: skip
+@click.option("--pool-keeps", default="argmax", show_default=True, type=click.Choice(("argmax", "input")),
+              help="What maximum pooling keeps for its backward pass; its input takes more room, the pass less.")  # fmt: skip
 @click.option("--init", type=int, metavar="SEED", help="Start from fresh weights.")
 @click.option("--seed", default=1, show_default=True, help="Orders the samples.")
 @OUT
 @options.json_option
 def train(
-    board_name: str | None, bench_file: str | None, ram: int, optimizer: str, rate: float | None, as_json: bool, **settings: Any
+    board_name: str | None, bench_file: str | None, ram: int, optimizer: str, rate: float | None, rate_schedule: str,
+    as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Train MODEL (an ONNX file, a model.json or a network of the zoo) on a board, running every stage that is missing.
 
     \b
     Example:
       tercet train demo --data digits --ram 96k
+      tercet train lenet-28 --data mnist-5k --batch 8 --ram 164k --pool-keeps input
       tercet train mine.onnx --data mine.npz --ram 150k --deadline-ms 400 --bench bench.toml
     """
-    request = pipeline.Request(ram_bytes=ram, optimizer=work.optimizer_settings(optimizer, rate), **settings)
+    request = pipeline.Request(ram_bytes=ram, optimizer=work.optimizer_settings(optimizer, rate, rate_schedule), **settings)
     bench_path = Path(bench_file) if bench_file else None
     start = {"state": request.path("board"), "sd": request.path("card.img")}
     request.out.mkdir(parents=True, exist_ok=True)

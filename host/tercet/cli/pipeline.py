@@ -16,7 +16,7 @@ from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
 from tercet.board.base import Board
 from tercet.board.bench import Bench
-from tercet.cli import work
+from tercet.cli import guards, work
 from tercet.costs import CostTable
 from tercet.errors import InfeasibleError, MeterError
 from tercet.measure import align, energy
@@ -26,7 +26,7 @@ from tercet.plan import dump, lower
 from tercet.plan_format import Plan
 from tercet.solve import Problem, Solution, from_graph, solve
 from tercet.solve import schedule as schedules
-from tercet.train import data, job, records, session
+from tercet.train import card, data, job, records, session
 from tercet.train.session import Run
 
 Say = Callable[[str], None]
@@ -43,6 +43,7 @@ class Request:
     batch: int = 16
     loss: str = "softmax_cross_entropy"
     optimizer: dict[str, Any] = field(default_factory=lambda: {"name": "sgd"})
+    pool_keeps: str = "argmax"
     init: int | None = None
     deadline_ms: float | None = None
     steps: int = 200
@@ -56,12 +57,18 @@ class Request:
 
 
 def prepare(request: Request) -> tuple[Graph, dict[str, np.ndarray], data.PackedData]:
-    """Model, data and training graph; writes model.json and graph.json."""
+    """Model, data and training graph; writes model.json and graph.json.
+
+    Raises InputError when the board has no kernel for an operator, or the data are not what the model reads.
+    """
     model, weights = work.read_model(request.model, request.init)
     models.save(model, weights, request.path("model.json"))
     packed = data.load(request.data, regression=request.loss != "softmax_cross_entropy")
     inputs = {"model.json": artifacts.sha256_file(request.path("model.json"))}
-    graph = training_graph(model, request.batch, request.loss, request.optimizer, inputs=inputs)
+    graph = training_graph(
+        model, request.batch, request.loss, request.optimizer, pool_keeps=request.pool_keeps, inputs=inputs
+    )
+    guards.check(graph, packed, request.data)
     graphs.save(graph, request.path("graph.json"))
     return graph, weights, packed
 
@@ -100,9 +107,13 @@ def train(
 ) -> Run:  # fmt: skip
     """Deploys and trains; writes run.jsonl, capture.npz and trained.bin."""
     target = targets.load(bench.target)
-    settings = job.Settings(request.steps, request.seed, request.metered_steps if meter else 0)
+    metered = min(request.metered_steps, request.steps) if meter else 0
+    settings = job.Settings(request.steps, request.seed, metered, evaluate=guards.evaluates_on_board(graph))
     work_order = job.make_job(graph, plan, weights, packed, target, settings)
-    session.deploy(board, work_order, target, work.operator_set(graph), progress)
+    operators = work.operator_set(graph)
+    if work_order.card_data:
+        card.place_data(board, target, work_order.card_data, bench.card_image, operators, progress)
+    session.deploy(board, work_order, target, operators, progress)
     result = session.run(board, work_order, meter=meter, on_event=on_event)
     inputs = {"plan.bin": artifacts.sha256_file(request.path("plan.bin"))}
     records.save(request.path("run.jsonl"), result.events, inputs, board=board.identity(), bench=bench.name)

@@ -17,7 +17,7 @@ from tercet.solve import schedule as schedules
 from tercet.units import format_bytes
 
 LOSSES = ("softmax_cross_entropy", "mean_squared_error")
-CONVOLUTIONS = ("dense_", "activation_backward", "conv2d_", "depthwise_", "maxpool2d_", "avgpool2d_", "global_average_")
+CONVOLUTIONS = ("conv2d_", "depthwise_", "maxpool2d_", "avgpool2d_", "global_average_")
 
 
 def read_model(source: str, seed: int | None = None) -> tuple[models.Model, dict[str, Any]]:
@@ -46,17 +46,23 @@ def import_model(source: str, seed: int | None, last: int | None, freeze: tuple[
             "trained": trained}  # fmt: skip
 
 
+def set_of(op: str) -> str:
+    """Which set of native kernels brings an operator: mlp, cnn or all, each holding those before it."""
+    if op.startswith("dense_") or op in ("activation_backward", *LOSSES):
+        return "mlp"
+    return "cnn" if op.startswith(CONVOLUTIONS) else "all"
+
+
 def operator_set(graph: graphs.Graph) -> str:
     """The smallest set of native kernels that covers a graph: mlp, cnn or all."""
-    ops = {node.op for node in graph.nodes if not node.op.startswith("read_")}
-    if all(op.startswith("dense_") or op in ("activation_backward", *LOSSES) for op in ops):
-        return "mlp"
-    return "cnn" if all(op.startswith(CONVOLUTIONS) or op in LOSSES for op in ops) else "all"
+    found = {set_of(node.op) for node in graph.nodes if not node.op.startswith("read_")}
+    return next(name for name in ("all", "cnn", "mlp") if name in found or name == "mlp")
 
 
-def optimizer_settings(name: str, rate: float | None) -> dict[str, Any]:
+def optimizer_settings(name: str, rate: float | None, schedule: str = "constant") -> dict[str, Any]:
     """The optimizer as the training graph wants it."""
-    return {"name": name} if rate is None else {"name": name, "rate": rate}
+    given = {"name": name} if rate is None else {"name": name, "rate": rate}
+    return given if schedule == "constant" else {**given, "schedule": {"name": schedule}}
 
 
 def build_graph(

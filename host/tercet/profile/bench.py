@@ -25,6 +25,12 @@ FOLDER = "/tercet"
 _COPIES = 4
 # not every firmware looks for modules where tools put them
 LIBRARY_PATH = "import sys\nif '/lib' not in sys.path: sys.path.append('/lib')\n"
+# the arena first: compiled modules would leave the heap in pieces
+_CODE = LIBRARY_PATH + """from tercet_device import arena
+arena.reserve({arena_bytes})
+from tercet_device import profile
+profile.main({path!r})
+"""
 _BASELINE_MS = 50
 
 
@@ -53,15 +59,19 @@ class Raw:
 
 
 class Bench:
-    """A board with device library and kernels on it, perhaps a meter, and what a job needs to know about them."""
+    """A board with device library and kernels on it, perhaps a meter, and what a job needs to know about them.
+
+    `data`: a packed data set, or the entries of a job that say where on the card it is.
+    """
 
     def __init__(
-        self, board: Board, target: Target, meter: Meter | None = None, *, data: bytes | None = None,
+        self, board: Board, target: Target, meter: Meter | None = None, *, data: bytes | dict[str, Any] | None = None,
         store: dict[str, Any] | None = None, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3)),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.board, self.target, self.meter = board, target, meter
         self._data, self._store, self._pins, self._progress = data, store, pins, progress
+        self._arena_bytes = 0
 
     def run(self, cases: list[Case], effort: Effort) -> Raw:
         """All cases: once to learn how long each takes, then repeated and metered.
@@ -119,21 +129,23 @@ class Bench:
         hyper = [0.5 if name in ("beta1", "beta2", "correction1", "correction2", "epsilon") else 0.0 for name in HYPER]
         job = {
             "arena_bytes": arena_bytes, "plans": f"{FOLDER}/profile.bin", "cases": table, "hyper": hyper,
-            "markers": self.target.markers.get("registers"), "data": f"{FOLDER}/data.tds" if self._data else None,
+            "markers": self.target.markers.get("registers"),
+            **(self._data if isinstance(self._data, dict) else {"data": f"{FOLDER}/data.tds" if self._data else None}),
             "store": self._store, "page_blocks": page_blocks, "pages": len(cases), "rounds": rounds, "marked": marked,
             "baseline_ms": _BASELINE_MS,
         }  # fmt: skip
         files = {f"{FOLDER}/profile.bin": plans, f"{FOLDER}/profile.json": json.dumps(job).encode()}
-        if self._data:
+        if isinstance(self._data, bytes):
             files[f"{FOLDER}/data.tds"] = self._data
         sync.sync(self.board, files)
+        self._arena_bytes = arena_bytes
         self.board.soft_reset()
 
     def _follow(self, count: int) -> np.ndarray:
         """Runs the job and returns the `count` times that it tells."""
         times = np.zeros(count)
         told = 0
-        code = f"{LIBRARY_PATH}from tercet_device import profile\nprofile.main('{FOLDER}/profile.json')"
+        code = _CODE.format(path=f"{FOLDER}/profile.json", arena_bytes=self._arena_bytes)
         for event in self.board.run(code, silence_s=120.0):
             if event["event"] == "error":
                 raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page partition on a board's card, made by the board itself."""
+"""The partition on a board's card, made by the board itself: pages first, a data set behind them."""
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tercet.board import sync
@@ -12,6 +16,13 @@ from tercet.targets import Target
 from tercet.train import session
 
 _BLOCK_BYTES = 512
+# where a data set begins in the partition: store.DATA_BLOCK of the device library
+DATA_BLOCK = 16384
+_PIECE_BYTES = 32768
+_OPEN = """
+from tercet_device import loop
+_tercet_card = loop.open_card({card!r})
+"""
 _PREPARE = """
 import sys
 if '/lib' not in sys.path:
@@ -28,14 +39,16 @@ except DeviceError as error:
 """
 
 
-def prepare(board: Board, target: Target, size_bytes: int, force: bool = False) -> dict[str, Any]:
+def prepare(
+    board: Board, target: Target, size_bytes: int, force: bool = False, operators: str = "mlp"
+) -> dict[str, Any]:  # fmt: skip
     """`{"first_block","blocks","card_blocks"}` of the page partition, made when it was missing or too small.
 
     Raises InputError for a target without a card, BoardError for what the card says (no card, protected, holds data, too small).
     """
     if not target.card:
         raise InputError(f"{target.name} has no card in its target file")
-    sync.sync(board, dict(session.library_files(target, "mlp")))
+    sync.sync(board, dict(session.library_files(target, operators)))
     board.soft_reset()
     blocks = -(-size_bytes // _BLOCK_BYTES)
     answer: dict[str, Any] = {}
@@ -44,3 +57,48 @@ def prepare(board: Board, target: Target, size_bytes: int, force: bool = False) 
             raise session.device_error(event)
         answer = {key: value for key, value in event.items() if key != "event"}
     return answer
+
+
+def place_data(
+    board: Board, target: Target, data: bytes, image: str = "", operators: str = "mlp",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:  # fmt: skip
+    """Brings a packed data set onto the card of `board`, behind the pages; what is there already stays.
+
+    `image` is the file of the card where this machine has it: then it is written there, since the card is not in use; else over
+    the console, which takes a while. Raises what `prepare` raises.
+    """
+    found = prepare(board, target, (DATA_BLOCK + 1) * _BLOCK_BYTES + len(data), operators=operators)
+    first = found["first_block"] + DATA_BLOCK
+    label = struct.pack("<4sII", b"TDSC", len(data), zlib.crc32(data)).ljust(_BLOCK_BYTES, b"\0")
+    padded = data + bytes(-len(data) % _BLOCK_BYTES)
+    if image:
+        _to_image(Path(image), first, label + padded)
+    elif not _is_there(board, target, data):
+        _over_console(board, first, bytes(_BLOCK_BYTES), None)
+        _over_console(board, first + 1, padded, progress)
+        _over_console(board, first, label, None)
+
+
+def _to_image(image: Path, first: int, data: bytes) -> None:
+    with image.open("r+b") as stream:
+        stream.seek(first * _BLOCK_BYTES)
+        if stream.read(len(data)) != data:
+            stream.seek(first * _BLOCK_BYTES)
+            stream.write(data)
+
+
+def _is_there(board: Board, target: Target, data: bytes) -> bool:
+    """Whether the card holds these data; leaves the card open on the board as `_tercet_card`."""
+    board.exec(_OPEN.format(card=target.card))
+    place = [len(data), zlib.crc32(data)]
+    return bool(board.eval(f"loop.card_data(_tercet_card, {place!r}) is not None", silence_s=120.0))
+
+
+def _over_console(board: Board, first: int, data: bytes, progress: Callable[[str, int, int], None] | None) -> None:
+    for at in range(0, len(data), _PIECE_BYTES):
+        piece = data[at : at + _PIECE_BYTES]
+        sync.put_buffer(board, "_tercet_piece", piece)
+        board.exec(f"_tercet_card.writeblocks({first + at // _BLOCK_BYTES}, _tercet_piece)")
+        if progress:
+            progress("data set to the card", at + len(piece), len(data))

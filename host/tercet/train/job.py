@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ from tercet.targets import Target
 
 FOLDER = "/tercet"
 _PLATEAUS = 64
+# A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
+FLASH_DATA_BYTES = 320 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """The files that go to the board by their path there, and the job's own settings."""
+    """The files that go to the board by their path there, the job's own settings, and the data set that goes to the card."""
 
     files: dict[str, bytes]
     settings: dict[str, Any] = field(default_factory=dict)
+    card_data: bytes = b""
 
     @property
     def path(self) -> str:
@@ -54,13 +58,17 @@ def make_job(
 ) -> Job:
     """The job that trains `graph` by `plan` on a board of kind `target`.
 
-    Raises InputError when data and graph do not fit together.
+    Raises InputError when data and graph do not fit together, or the data neither into the board's flash nor onto a card.
     """
     _check_data(graph, data)
+    encoded = dataset_file.encode(data)
+    on_card = goes_to_card(encoded, target)
     vector = hyper(graph.optimizer, 0, settings.steps)
     description = {
-        "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin", "data": f"{FOLDER}/data.tds",
+        "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin",
+        **data_place(encoded, target),
         "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
+        "arena_bytes": plan.arena_bytes,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
         "hyper": [vector.get(name, 0.0) for name in HYPER], "markers": target.markers.get("registers"),
         "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,
@@ -70,10 +78,30 @@ def make_job(
     files = {
         f"{FOLDER}/plan.bin": plan_format.encode(plan),
         f"{FOLDER}/weights.bin": weights_file.encode(graph, plan.graph_id, weights),
-        f"{FOLDER}/data.tds": dataset_file.encode(data),
         f"{FOLDER}/job.json": json.dumps(description).encode(),
     }
-    return Job(files, description)
+    if not on_card:
+        files[f"{FOLDER}/data.tds"] = encoded
+    return Job(files, description, encoded if on_card else b"")
+
+
+def goes_to_card(encoded: bytes, target: Target) -> bool:
+    """Whether a packed data set is too large for the board's flash; raises InputError when there is no card either."""
+    if len(encoded) <= FLASH_DATA_BYTES:
+        return False
+    if not target.card:
+        raise InputError(
+            f"data: {len(encoded)} bytes, the flash of {target.name} takes {FLASH_DATA_BYTES} and it has no card",
+            hint="train on fewer samples, or name the card's pins in a target file",
+        )
+    return True
+
+
+def data_place(encoded: bytes, target: Target) -> dict[str, Any]:
+    """The entries of a job that say where the board finds its data: a file, or size and CRC-32 of what is on the card."""
+    if not goes_to_card(encoded, target):
+        return {"data": f"{FOLDER}/data.tds"}
+    return {"data": [len(encoded), zlib.crc32(encoded)], "card": target.card}
 
 
 def rate_plateaus(optimizer: dict[str, Any], steps: int) -> list[list[float]]:

@@ -21,8 +21,10 @@ _START = """
 import sys
 if "/lib" not in sys.path:
     sys.path.append("/lib")
+from tercet_device import arena
+arena.reserve({arena_bytes})
 from tercet_device import loop
-loop.main({!r})
+loop.main({path!r})
 """
 # What a user can do about an error that the board names.
 HINTS = {
@@ -91,7 +93,7 @@ def run(
         assert meter is not None
         meter.start()
     try:
-        code = _START.format(job.path)
+        code = _START.format(path=job.path, arena_bytes=job.settings["arena_bytes"])
         for event in board.run(code, silence_s=silence_s):
             result.events.append(event)
             if event["event"] == "error":
