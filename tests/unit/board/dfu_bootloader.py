@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model of Adafruit's serial DFU bootloader on a pty, from the legacy DFU protocol's description (nRF5 SDK 11, HCI transport).
+"""A model of Adafruit's serial DFU bootloader on a pty, from the description of the legacy DFU protocol (nRF5 SDK 11).
 
-Frames are SLIP: four header bytes (sequence numbers and flags, type and length, checksum), payload, CRC-16. Each is acknowledged with
-the next sequence number. Packets: 3 start (mode, sizes), 1 init (the .dat file), 4 data, 5 stop.
+Frames are SLIP: four header bytes (sequence numbers and flags, type and length, checksum), payload, CRC-16. Each is
+acknowledged with the next sequence number. Packets: 3 start (mode, sizes), 1 init (the .dat file), 4 data, 5 stop.
 """
 
 import contextlib

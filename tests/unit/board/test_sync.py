@@ -4,7 +4,7 @@
 import random
 
 import pytest
-from tercet.board import sync
+from tercet.board import frames, sync
 from tercet.board.base import Board, ProgramError
 from tercet.errors import BoardError
 
@@ -53,7 +53,7 @@ def test_a_damaged_line_costs_time_but_no_byte(console, board, tmp_path, fault):
                 out.append(byte)
         return bytes(out)
 
-    board.exec(sync._RECEIVER + sync._PUT_FILE)  # programs are not protected, only what follows them
+    board.exec(frames.RECEIVER + sync._PUT_FILE)  # programs are not protected, only what follows them
     sync.hashes(board, ["data.bin"])
     sync.hashes(board, [])
     original = board.transport.start
@@ -71,8 +71,8 @@ def test_a_damaged_line_costs_time_but_no_byte(console, board, tmp_path, fault):
 
 
 def test_a_line_that_loses_everything_is_an_error(console, board, tmp_path, monkeypatch):
-    monkeypatch.setattr(sync, "_ANSWER_S", 0.05)
-    monkeypatch.setattr(sync, "_ATTEMPTS", 3)
+    monkeypatch.setattr(frames, "ANSWER_S", 0.05)
+    monkeypatch.setattr(frames, "_ATTEMPTS", 3)
     monkeypatch.setattr("tercet.board.transport._PROMPT_S", 0.3)
     original = board.transport.start
 
