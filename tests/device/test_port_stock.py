@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import board_process
 import pytest
@@ -44,3 +45,15 @@ def test_offers_what_a_common_image_offers(stock_board: VirtualBoard) -> None:
 def test_takes_files(stock_board: VirtualBoard) -> None:
     stock_board.mpremote("exec", "open('a.txt', 'w').write('a' * 5000)")
     assert "5000 a.txt" in stock_board.mpremote("fs", "ls")
+
+
+def test_library_runs_from_the_read_only_file_system(stock_board: VirtualBoard, tmp_path: Path) -> None:
+    """An unmodified `mpremote romfs deploy` puts the library where it takes no file system space and no RAM for its code."""
+    (tmp_path / "lib" / "tercet_device").mkdir(parents=True)
+    for path in (board_process.ROOT / "device_lib" / "tercet_device").glob("*.py"):
+        (tmp_path / "lib" / "tercet_device" / path.name).write_bytes(path.read_bytes())
+    stock_board.mpremote("romfs", "deploy", tmp_path, timeout_s=120)
+    code = "import gc; from tercet_device import plan, pager; gc.collect(); print(plan.__file__, gc.mem_free())"
+    name, free = stock_board.mpremote("soft-reset", "exec", code).split()
+    assert name == "/rom/lib/tercet_device/plan.mpy"
+    assert int(free) > 220_000

@@ -4,8 +4,7 @@
 
 #include "py/obj.h"
 
-extern const mp_obj_base_t nrf_flash_obj; // the block device of the internal file system
-extern const mp_obj_type_t nrf_flash_type;
+extern const mp_obj_type_t nrf_flash_type; // Flash() is the block device of the internal file system
 void flash_mount(void); // at "/"; makes the file system when there is none
 
 #endif // TERCET_FLASH_H

@@ -5,6 +5,7 @@
 #include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "extmod/vfs.h"
 #include "shared/readline/readline.h"
 #include "shared/runtime/gchelper.h"
 #include "shared/runtime/pyexec.h"
@@ -57,6 +58,7 @@ static void live_once(void) {
     pin_irq_deinit();
     flash_mount();
     mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib)); // where packages are installed
+    mp_vfs_mount_romfs_protected(); // fails quietly while nothing has been deployed there
     if (run_scripts()) {
         run_repl();
     }

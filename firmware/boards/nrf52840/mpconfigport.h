@@ -43,6 +43,8 @@
 // Files: littlefs in flash; either on cards, FAT not in the stock variant (both switched on in the Makefile).
 #define MICROPY_VFS (1)
 #define MICROPY_READER_VFS (1)
+#define MICROPY_VFS_ROM (1)
+#define MICROPY_VFS_ROM_IOCTL (1)
 #define MICROPY_FATFS_ENABLE_LFN (1)
 #define MICROPY_FATFS_LFN_CODE_PAGE 437
 #define MICROPY_FATFS_USE_LABEL (1)

@@ -2,3 +2,5 @@
 // *FORMAT-OFF*
 Q(/)
 Q(/lib)
+Q(/rom)
+Q(/rom/lib)
