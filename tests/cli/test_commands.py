@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-
 from tercet.cli import main as entry
 from tercet.cli.main import VERBS, cli
 

@@ -149,6 +149,10 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
     for tensor in graph.persistent:
         state.live[tensor.name] = state.new(tensor.name, tensor.nbytes, 0)
     for event, action in enumerate(schedule.actions):
+        name, known = (action.node, nodes) if isinstance(action, Compute | Recompute | Update) else (action.tensor, graph.tensors)
+        if name not in known:
+            raise InputError(f"schedule: action {event} is about {name!r}, which {graph.name} does not have",
+                             hint="is it the schedule of another model?")  # fmt: skip
         if isinstance(action, Compute | Recompute | Update):
             state.node(nodes[action.node], event)
         elif isinstance(action, Free):
