@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The Python face of the kernels: module tercet_kernels, native or built into a firmware. Memory comes and goes as buffers, so that neither the float
- * ABI of the firmware nor its heap matters. */
+ * The Python face of the kernels: module tercet_kernels, native or built into a firmware. Memory comes and goes as
+ * buffers, so that neither the float ABI of the firmware nor its heap matters. */
 #if MICROPY_ENABLE_DYNRUNTIME + 0
 #include "py/dynruntime.h"
 #else
