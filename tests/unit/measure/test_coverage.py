@@ -2,7 +2,6 @@
 """An operator of 300 us under a simulated meter: the error and the honesty of the interval, over 500 seeds."""
 
 import numpy as np
-
 from tercet.capture import Capture
 from tercet.measure import align, energy
 from tercet.measure.statistics import estimate
@@ -64,4 +63,4 @@ def test_the_error_is_below_a_percent_and_the_interval_covers_the_truth():
         hits += abs(found.mean - truth) <= found.ci
         worst = max(worst, abs(found.mean / truth - 1))
     assert worst < 0.01
-    assert 465 <= hits
+    assert hits >= 465
