@@ -28,12 +28,19 @@ kernels: ## the native kernels for every architecture
 hil: setup ## the hardware tests; BENCH=bench.toml for a real bench
 	@.venv/bin/tercet hil $(if $(BENCH),--bench $(BENCH))
 
+board-suite: setup ## MicroPython's own tests on the virtual board
+	@$(PYTHON) hil/virtual_board/board_suite --image build/firmware/nrf52840/firmware.hex --tests build/micropython/tests \
+	    --jobs 2 --at-least 800 --json build/bench/board-suite.json
+
 generate: ## the device's constants from the host's tables
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
-	@$(PYTHON) firmware/kernels/generate_opcodes.py
+	@$(PYTHON) firmware/kernels/generate_opcodes.py >build/tk_opcodes.h && mv build/tk_opcodes.h firmware/kernels/tk_opcodes.h
 
 $(BENCHES): setup ## a table, and the same under build/bench
 	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%)
+
+fault-test: setup ## power cuts and flipped bits while a board trains
+	@$(PYTHON) -m pytest tests/device/test_card_faults.py
 
 clean: ## everything that was built or installed here
 	@rm -rf build demo .venv

@@ -46,7 +46,7 @@ class Verbs(click.Group):
             for verb in (verb for verb, (name, _) in VERBS.items() if name == group):
                 command = self.get_command(ctx, verb)
                 assert command is not None
-                rows.append((verb, command.get_short_help_str(70)))
+                rows.append((verb, command.get_short_help_str(200)))
             with formatter.section(group):
                 formatter.write_dl(rows)
 
