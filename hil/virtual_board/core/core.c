@@ -22,7 +22,8 @@ void reg_set(struct board *b, int reg, uint32_t value)
 
 void attention_update(struct board *b)
 {
-    bool now = (b->pending & b->enabled) || b->stop || b->flush_wanted || b->reset_wanted || b->nor_count || b->open_it || b->stepping;
+    bool now = (b->pending & b->enabled) || b->stop || b->flush_wanted || b->reset_wanted || b->nor_count ||
+               b->open_it || b->stepping;
     b->hook_deadline = now ? 0 : b->deadline;
 }
 
