@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress
-.PHONY: help demo test lint setup firmware kernels hil generate board-suite fault-test clean $(BENCHES)
+.PHONY: help demo test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | column -t -s '  '
@@ -38,9 +38,6 @@ generate: ## the device's constants from the host's tables
 
 $(BENCHES): setup ## a table, and the same under build/bench
 	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%)
-
-fault-test: setup ## power cuts and flipped bits while a board trains
-	@$(PYTHON) -m pytest tests/device/test_card_faults.py
 
 clean: ## everything that was built or installed here
 	@rm -rf build demo .venv
