@@ -13,6 +13,12 @@ from tercet_device.errors import DeviceError
 _HEADER = "<4sIIIIIIff"
 # a such that a * 2^16 - 1 and a * 2^15 - 1 are prime: the longest period of multiply-with-carry (Marsaglia).
 MULTIPLIER = 16380
+_reserved = []
+
+
+def reserve(samples):
+    """Takes the memory of an order of `samples` while the heap is whole."""
+    _reserved[:] = [array("H", range(samples))]
 
 
 class DataSet:
@@ -38,7 +44,8 @@ class DataSet:
         if self._file.seek(0, 2) != self._labels + self.count * self.label_bytes:
             raise DeviceError("data", "%s: truncated" % path)
         self._row = bytearray(self._row_bytes)
-        self.order = array("H", range(self.training))
+        fits = _reserved and len(_reserved[0]) == self.training
+        self.order = _reserved.pop() if fits else array("H", range(self.training))
 
     def shuffle(self, seed):
         """A new order of the training samples and the generator's next state.

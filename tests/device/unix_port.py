@@ -13,14 +13,14 @@ from tercet.train.job import Job
 
 ROOT = Path(__file__).parents[2]
 MICROPYTHON = ROOT / "build" / "firmware" / "unix" / "micropython"
-KERNELS = ROOT / "build" / "firmware" / "natmod" / "x64" / "mlp"
+KERNELS = ROOT / "build" / "firmware" / "natmod" / "x64"
 
 
-def run(code: str, folder: Path, heap: str = "2m") -> list[dict[str, Any]]:
+def run(code: str, folder: Path, heap: str = "2m", operators: str = "mlp") -> list[dict[str, Any]]:
     """The tagged lines that `code` prints; fails the test when the program raises."""
     if not MICROPYTHON.exists():
         pytest.skip("MicroPython's unix port is not built: make firmware")
-    paths = [str(ROOT / "device_lib"), str(KERNELS), ".frozen"]
+    paths = [str(ROOT / "device_lib"), str(KERNELS / operators), ".frozen"]
     program = folder / "program.py"
     program.write_text(f"import sys\nsys.path[:] = {paths!r}\n{code}\n")
     done = subprocess.run(
@@ -30,7 +30,7 @@ def run(code: str, folder: Path, heap: str = "2m") -> list[dict[str, Any]]:
     return [json.loads(line[8:]) for line in done.stdout.splitlines() if line.startswith("@tercet ")]
 
 
-def run_job(job: Job, folder: Path, **changes: Any) -> list[dict[str, Any]]:
+def run_job(job: Job, folder: Path, operators: str = "mlp", **changes: Any) -> list[dict[str, Any]]:
     """The events of a job whose files lie in `folder`; `changes` replace settings of the job."""
     settings = {**job.settings, "markers": None, "store": {"kind": "file", "path": str(folder / "pages")}}
     for path, data in job.files.items():
@@ -38,7 +38,7 @@ def run_job(job: Job, folder: Path, **changes: Any) -> list[dict[str, Any]]:
     for name in ("plan", "weights", "data", "result"):
         settings[name] = str(folder / Path(settings[name]).name)
     (folder / "job.json").write_text(json.dumps({**settings, **changes}))
-    return run(f"from tercet_device import loop\nloop.main({str(folder / 'job.json')!r})", folder)
+    return run(f"from tercet_device import loop\nloop.main({str(folder / 'job.json')!r})", folder, operators=operators)
 
 
 def last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def make_job(
         "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin",
         **data_place(encoded, target),
         "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
-        "arena_bytes": plan.arena_bytes,
+        "arena_bytes": plan.arena_bytes, "training": data.training,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
         "hyper": [vector.get(name, 0.0) for name in HYPER], "markers": target.markers.get("registers"),
         "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,

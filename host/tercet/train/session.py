@@ -23,8 +23,16 @@ if "/lib" not in sys.path:
     sys.path.append("/lib")
 from tercet_device import arena
 arena.reserve({arena_bytes})
-from tercet_device import loop
+from tercet_device import data
+data.reserve({training})
+{driver}from tercet_device import loop
 loop.main({path!r})
+"""
+_DRIVER = """
+try:
+    from tercet_device import native_card
+except ImportError:
+    pass
 """
 # What a user can do about an error that the board names.
 HINTS = {
@@ -93,7 +101,7 @@ def run(
         assert meter is not None
         meter.start()
     try:
-        code = _START.format(path=job.path, arena_bytes=job.settings["arena_bytes"])
+        code = _start(job)
         for event in board.run(code, silence_s=silence_s):
             result.events.append(event)
             if event["event"] == "error":
@@ -110,6 +118,16 @@ def run(
             meter.stop()
     result.last("done")
     return result
+
+
+def _start(job: Job) -> str:
+    """The program that starts a job: what needs much memory in one piece comes first, then the largest modules."""
+    settings = job.settings
+    store = settings.get("card") or settings["store"] or {}
+    return _START.format(
+        path=job.path, arena_bytes=settings["arena_bytes"], training=settings["training"],
+        driver=_DRIVER if store.get("native") else "",
+    )  # fmt: skip
 
 
 def _tail_samples(meter: Meter, job: Job) -> int:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A convolutional network under two schedules, and a data set on the card, on the unix port."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from small_job import TARGET, keep_all
+from tercet.autodiff import reference, training_graph
+from tercet.costs import CostTable, OpCost, PageCost
+from tercet.model import initialise, zoo
+from tercet.plan import dataset_file, lower
+from tercet.plan.dataset_file import PackedData, batches
+from tercet.solve import from_graph, solve
+from tercet.solve.schedule import Schedule
+from tercet.train import card, job
+from unix_port import last, run, run_job
+
+MODEL = zoo.build("lenet-28")
+BATCH, STEPS = 8, 3
+RAM_BYTES = 164 * 1024
+
+
+def images() -> PackedData:
+    """29 random images of 28 by 28 bytes, five of them held out."""
+    rng = np.random.default_rng(8)
+    return PackedData(rng.integers(0, 256, (29, 784)).astype(np.uint8), rng.integers(0, 10, 29), 24, 10, 1 / 255, -0.5)
+
+
+def test_weights_are_the_same_to_the_bit_when_the_optimum_pages_and_recomputes(tmp_path: Path) -> None:
+    graph = training_graph(MODEL, BATCH, optimizer={"name": "sgd", "rate": 0.05}, pool_keeps="input")
+    # the time of a multiplication on the core and of a block on a card, roughly: the schedule has to be one of two, no more
+    ops = {node.signature: OpCost(node.macs * 0.06 + 300, node.macs * 0.5 + 2400) for node in graph.nodes}
+    table = CostTable("modelled", ops, PageCost(1000, 600, 50, 8000, 6000), PageCost(800, 420, 50, 6000, 3000))
+    found = solve(from_graph(graph, table, ram_bytes=RAM_BYTES), "exact", time_limit_s=60)
+    assert found.status == "optimal"
+    assert "conv2d1" in found.recomputed
+    assert found.paged_in
+    weights, digests = initialise(MODEL, 1), []
+    for name, schedule in (("all", Schedule(tuple(keep_all(graph)))), ("optimum", found.schedule)):
+        folder = tmp_path / name
+        folder.mkdir()
+        plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=RAM_BYTES)
+        order = job.make_job(graph, plan, weights, images(), TARGET, job.Settings(STEPS, report_every=1))
+        events = run_job(order, folder, operators="cnn")
+        assert last(events, "done")["peak_arena_bytes"] == plan.peak_bytes
+        digests.append(last(events, "done")["digest"])
+    assert plan.peak_bytes <= RAM_BYTES
+    assert digests[0] == digests[1]
+    told = [entry["loss"] for entry in events if entry["event"] == "step"]
+    order_of = [images().batch(samples) for samples in batches(24, BATCH, 1, STEPS)]
+    expected = [loss[0] for loss in np.array(reference.train(graph, weights, order_of)[1]).reshape(STEPS, -1)]
+    assert np.allclose(told, expected, rtol=1e-4)
+
+
+def test_a_data_set_on_the_card_reads_as_from_a_file(tmp_path: Path) -> None:
+    packed = images()
+    encoded = dataset_file.encode(packed)
+    (tmp_path / "data.tds").write_bytes(encoded)
+    (tmp_path / "label").write_bytes(struct.pack("<4sII", b"TDSC", len(encoded), zlib.crc32(encoded)).ljust(512, b"\0"))
+    code = f"""
+from tercet_device import loop, store, kernels, trace
+class Card:
+    def __init__(self):
+        self.content = {{}}
+    def ioctl(self, what, argument):
+        return 100000
+    def readblocks(self, block, buffer):
+        assert len(buffer) % 512 == 0
+        for i in range(len(buffer) // 512):
+            buffer[512 * i : 512 * i + 512] = self.content.get(block + i, bytes(512))
+    def writeblocks(self, block, buffer):
+        for i in range(len(buffer) // 512):
+            self.content[block + i] = bytes(buffer[512 * i : 512 * i + 512])
+card, place = Card(), [{len(encoded)}, {zlib.crc32(encoded)}]
+trace.emit("empty", found=loop.card_data(card, place) is not None)
+first, count = store.prepare(card, {card.DATA_BLOCK} + 200)
+with open({str(tmp_path / "data.tds")!r}, "rb") as stream:
+    content = stream.read()
+card.writeblocks(first + {card.DATA_BLOCK} + 1, content + bytes(-len(content) % 512))
+trace.emit("unlabelled", found=loop.card_data(card, place) is not None)
+with open({str(tmp_path / "label")!r}, "rb") as stream:
+    card.writeblocks(first + {card.DATA_BLOCK}, stream.read())
+trace.emit("another", found=loop.card_data(card, [place[0], place[1] ^ 1]) is not None)
+sets = loop.open_data({str(tmp_path / "data.tds")!r}, None), loop.open_data(place, card)
+same = 0
+for sample in list(range(29)) + [28, 0, 17, 3]:
+    rows = [bytearray(784 * 4), bytearray(784 * 4)]
+    labels = [bytearray(2), bytearray(2)]
+    for i in range(2):
+        sets[i].read_rows(rows[i], 0, [sample], kernels)
+        sets[i].read_labels(labels[i], 0, [sample], 2)
+    same += rows[0] == rows[1] and labels[0] == labels[1] and any(rows[0])
+trace.emit("compared", same=same, count=sets[1].count)
+"""
+    events = run(code, tmp_path)
+    assert [last(events, kind)["found"] for kind in ("empty", "unlabelled", "another")] == [False, False, False]
+    assert last(events, "compared") == {"event": "compared", "same": 33, "count": 29}
