@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tercet import artifacts, resources
+from tercet.board import signals
 from tercet.errors import BoardError, InputError, SetupError
 
 _MODULE = "tercet_virtual_board"
@@ -219,24 +219,15 @@ def temporary(**options: Any) -> Iterator[RunningBoard]:
     With `state` its flash is kept there for the next time.
     """
     name = options.pop("name", None) or f"{os.getpid()}-{time.monotonic_ns() % 10**9}"
-    with tempfile.TemporaryDirectory(prefix="tercet-board-") as folder:
-        board = start(name, **{"state": Path(folder), **options})
-        with _termination_as_exit():
-            try:
-                yield board
-            finally:
-                _end(board)
-                _record(board.name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _termination_as_exit() -> Iterator[None]:
-    """SIGTERM ends the command like an error, so that what it started is ended too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with tempfile.TemporaryDirectory(prefix="tercet-board-") as folder, signals.termination_as_exit():
+        board = None
+        try:
+            # an interrupt between the start of the process and the knowledge of it would leave it alone
+            with signals.later_interrupt():
+                board = start(name, **{"state": Path(folder), **options})
+            yield board
+        finally:
+            with signals.later_interrupt():
+                if board is not None:
+                    _end(board)
+                _record(name).unlink(missing_ok=True)
