@@ -25,4 +25,9 @@ if ! "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >"$log" 
     tail -n 20 "$log" >&2
     die "pip could not install the packages; the whole log is in $log" "run again when the package index answers"
 fi
+# PyTorch is compared with where a build of it is at hand (PIP_FIND_LINKS); the registry's own takes gigabytes and is not fetched.
+if [ "$extra" = test ] && "$venv/bin/python" -m pip install --quiet --no-index --no-deps 'torch>=2.4' >/dev/null 2>&1; then
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check filelock fsspec networkx sympy typing-extensions onnxscript >&2 ||
+        die "pip could not install what PyTorch needs" "run again when the package index answers"
+fi
 printf '%s\n' "$key" >"$stamp"
