@@ -10,7 +10,6 @@ from typing import Any
 
 from tercet import artifacts, costs, targets
 from tercet.autodiff.graph import Graph
-from tercet.board import sync
 from tercet.board.base import Board
 from tercet.board.bench import Bench
 from tercet.cli import work
@@ -44,7 +43,7 @@ def cost_table(
     if known is not None and not wanted:
         say(f"costs of {len(known.ops)} operators are in {path}")
         return known
-    sync.sync(board, files)
+    session.send(board, files)
     place: bytes | dict[str, Any] = data
     if job.goes_to_card(data, target):
         card.place_data(board, target, data, bench.card_image, work.operator_set(graph))

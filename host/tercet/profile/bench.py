@@ -28,7 +28,7 @@ LIBRARY_PATH = "import sys\nif '/lib' not in sys.path: sys.path.append('/lib')\n
 # the arena first: compiled modules would leave the heap in pieces
 _CODE = LIBRARY_PATH + """from tercet_device import arena
 arena.reserve({arena_bytes})
-from tercet_device import profile
+from tercet_device import kernels, profile
 profile.main({path!r})
 """
 _BASELINE_MS = 50

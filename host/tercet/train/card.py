@@ -48,7 +48,7 @@ def prepare(
     """
     if not target.card:
         raise InputError(f"{target.name} has no card in its target file")
-    sync.sync(board, dict(session.library_files(target, operators)))
+    session.send(board, dict(session.library_files(target, operators)))
     board.soft_reset()
     blocks = -(-size_bytes // _BLOCK_BYTES)
     answer: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from tercet.capture import Capture
 from tercet.errors import BoardError, InputError, TercetError
 from tercet.meter.base import Meter
 from tercet.targets import Target
+from tercet.train import bytecode
 from tercet.train.job import FOLDER, Job
 
 PREAMBLE_EDGES = 3
@@ -23,10 +24,18 @@ if "/lib" not in sys.path:
     sys.path.append("/lib")
 from tercet_device import arena
 arena.reserve({arena_bytes})
-from tercet_device import data
+from tercet_device import kernels, data
 data.reserve({training})
-{driver}from tercet_device import loop
-loop.main({path!r})
+from tercet_device import loop
+{driver}loop.main({path!r})
+"""
+_REMOVE = """
+import os
+for path in {!r}:
+    try:
+        os.remove(path)
+    except OSError:
+        pass
 """
 _DRIVER = """
 try:
@@ -71,7 +80,8 @@ class Run:
 def library_files(target: Target, operators: str) -> Iterator[tuple[str, bytes]]:
     """(path on the board, content) of the device library and the native kernels for a set of operators."""
     for path in sorted(resources.device_library().glob("*.py")):
-        yield f"/lib/tercet_device/{path.name}", path.read_bytes()
+        name, content = bytecode.of(path)
+        yield f"/lib/tercet_device/{name}", content
     yield "/lib/tercet_kernels.mpy", resources.kernels(target.mpy_arch, operators).read_bytes()
     driver = resources.card_driver(target.mpy_arch) if target.card.get("native") else None
     if driver is not None:
@@ -82,7 +92,16 @@ def deploy(
     board: Board, job: Job, target: Target, operators: str = "mlp", progress: Callable[[str, int, int], None] | None = None
 ) -> list[str]:
     """Copies library, kernels and the job's files, leaving alone what is there already; returns the paths that were written."""
-    return sync.sync(board, {**dict(library_files(target, operators)), **job.files}, progress=progress)
+    return send(board, {**dict(library_files(target, operators)), **job.files}, progress)
+
+
+def send(
+    board: Board, files: dict[str, bytes], progress: Callable[[str, int, int], None] | None = None
+) -> list[str]:  # fmt: skip
+    """Copies files and returns the paths that were written. A source beside its bytecode is removed: it would be taken."""
+    sources = [path[:-3] + "py" for path in files if path.endswith(".mpy")]
+    board.exec(_REMOVE.format(sources))
+    return sync.sync(board, files, progress=progress)
 
 
 def run(
