@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import datetime
+import os
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -160,7 +163,17 @@ def _run(
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    deadline = time.perf_counter() + time_limit_s * 1.5 + 5
-    while thread.is_alive() and time.perf_counter() < deadline and not (stop and stop.is_set()):
+    patience = time.perf_counter() + time_limit_s * 1.5 + 5
+    while thread.is_alive() and time.perf_counter() < patience and not (stop and stop.is_set()):
         thread.join(0.02)
+    if thread.is_alive():
+        atexit.register(_leave, thread)
     return (answer[0] if answer else None), model
+
+
+def _leave(thread: threading.Thread) -> None:
+    """Ends the process under a solver that cannot be interrupted; unwinding it would abort with a core dump."""
+    if thread.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

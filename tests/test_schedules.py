@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every published schedule is legal, keeps its budget, and costs what it says."""
+
+from pathlib import Path
+
+import pytest
+from tercet import artifacts
+from tercet.solve import instance, platforms
+from tercet.solve import schedule as schedules
+from tercet.solve.problem import POET
+from tercet.solve.replay import replay
+
+FOLDER = Path(__file__).parents[1] / "schedules"
+PUBLISHED = sorted(FOLDER.glob("*__*__*.json"))
+NETWORKS, BOARDS = ("vgg16_cifar", "resnet18_cifar", "bert", "resnet50"), ("m0", "m4", "a72", "tx2")
+
+
+def problem_of(path):
+    name, board, _ = path.stem.split("__")
+    file = FOLDER / "instances" / f"{name}__{board}.json"
+    if not file.is_file():
+        file = FOLDER / "instances" / f"{name}__m4.json"
+        body = platforms.derive(artifacts.read_json(file), board)
+    else:
+        body = artifacts.read_json(file)
+    return instance.from_instance(body, POET, sha256=artifacts.sha256_file(file))
+
+
+def test_every_network_has_a_schedule_on_every_board():
+    found = {tuple(path.stem.split("__")[:2]) for path in PUBLISHED}
+    assert found >= {(network, board) for network in NETWORKS for board in BOARDS}
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_published_schedule_replays(path):
+    found = schedules.load(path)
+    problem = problem_of(path)
+    outcome = replay(problem.with_budgets(found.meta["ram_budget_bytes"]), found)
+    assert outcome.legal, outcome.reason
+    assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
+    assert outcome.peak_bytes == found.meta["peak_bytes"] and found.inputs == dict(problem.inputs)
+
+
+@pytest.mark.parametrize(("name", "board"), [("linear", "m0"), ("resnet18_cifar", "m0"), ("resnet18_cifar", "a72"), ("bert", "a72")])
+def test_platforms_derived_by_rule_agree_with_the_published_files(name, board):
+    derived = platforms.derive(artifacts.read_json(FOLDER / "instances" / f"{name}__m4.json"), board)
+    given = artifacts.read_json(FOLDER / "instances" / f"{name}__{board}.json")
+    for ours, theirs in zip(derived["nodes"], given["nodes"], strict=True):
+        for field in ("time_s", "compute_j", "pagein_j", "pageout_j", "pagein_s", "pageout_s"):
+            assert ours[field] == pytest.approx(theirs[field], rel=2e-3), (ours["name"], field)
