@@ -41,7 +41,10 @@ def test_a_published_schedule_replays(path):
     assert outcome.peak_bytes == found.meta["peak_bytes"] and found.inputs == dict(problem.inputs)
 
 
-@pytest.mark.parametrize(("name", "board"), [("linear", "m0"), ("resnet18_cifar", "m0"), ("resnet18_cifar", "a72"), ("bert", "a72")])
+PAIRS = [("linear", "m0"), ("resnet18_cifar", "m0"), ("resnet18_cifar", "a72"), ("bert", "a72")]
+
+
+@pytest.mark.parametrize(("name", "board"), PAIRS)
 def test_platforms_derived_by_rule_agree_with_the_published_files(name, board):
     derived = platforms.derive(artifacts.read_json(FOLDER / "instances" / f"{name}__m4.json"), board)
     given = artifacts.read_json(FOLDER / "instances" / f"{name}__{board}.json")
