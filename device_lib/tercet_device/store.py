@@ -101,7 +101,7 @@ class BlockFile:
 
     def __init__(self, device, first, nbytes):
         self._device, self._first, self._nbytes = device, first, nbytes
-        self._buffer = bytearray(BLOCK_BYTES)
+        self._buffer = bytearray(3 * BLOCK_BYTES)
         self._from = self._to = self._at = 0
 
     def seek(self, offset, whence=0):

