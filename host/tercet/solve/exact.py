@@ -23,8 +23,8 @@ LATE = "nothing runs again before the loss"
 SMALL_COLUMNS = 1500
 # Where, between the bound and the best schedule, branch and bound looks first.
 SHARES = (0.06, 0.25, 0.6, 1.0)
-# Below this many columns the last two brackets do.
-FEW_COLUMNS = 6000
+# Below this many columns two brackets do, below half as many one.
+FEW_COLUMNS = 8000
 
 
 def exact(
@@ -76,8 +76,12 @@ def _prove(race: Race) -> None:
     point = race.point
     if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
         _guided(race, built, point, 1)
-    few = len(built.rows.names) - len(race.banned) < FEW_COLUMNS
-    for turn, share in enumerate((SHARES[1], 1.0) if few else SHARES):
+    if race.over:
+        return
+    _fix(race, race.build(), race.best_pj)
+    size = len(race.build().rows.names)
+    few = size < FEW_COLUMNS
+    for turn, share in enumerate(SHARES[-1:] if size < FEW_COLUMNS // 2 else SHARES[1::2] if few else SHARES):
         if turn and not few and not race.over:
             _guided(race, built, point, 2**turn)
         if race.over:
