@@ -23,15 +23,15 @@ CAPUCHIN = (
     "The paper reports that Capuchin needs 73 to 141 % more energy than full memory on the Raspberry Pi, where POET needs",
     "under 1 %. The rule here evicts whole activations until the step fits, and stops; the same replay judges it. With",
     "these constants paging every activation costs 0.3 % of a step's energy on that board (the page-all column), so no",
-    "order of transfers can cost 73 %. The paper's figure must hold something else: time at full power while a card",
-    "without a write cache answers (4.24 ms a transfer), or recomputation of whole prefixes.",
+    "order of transfers can cost 73 %. What else the paper's figure holds is not known here; candidates, not tested, are a card",
+    "without a write cache (4.24 ms a transfer at full power), or recomputation of whole prefixes.",
 )
 POFO = (
     "The paper: 8.3 % less peak memory and 13 % more throughput than POFO. The TX2's compute rate is absent from its",
     "public code; the one used here is NVIDIA's single-precision figure, at which transfers dwarf computation.",
 )
 HEADLINE = (
-    "35 % less energy depends on what it is compared with: the columns above are the rivals that could be rebuilt. What",
+    "The headline of 35 % less energy was not reproduced: the columns above are the rivals that could be rebuilt. What",
     "reaches a board is `plan.bin`, 1 KB or less for the demo's network.",
 )
 RIVALS = ("page-all", "capuchin", "pofo")
