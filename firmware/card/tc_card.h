@@ -32,7 +32,7 @@ typedef struct {
     uint8_t *data;
     uint32_t block, count, done, since, crc;
     uint32_t filled, at;                   /* bytes of the scratch that were received, and of those looked at */
-    uint32_t saved[6];                     /* the peripheral's settings, given back at the end */
+    uint32_t saved[7];                     /* the peripheral's settings, given back at the end */
     int32_t error;
     uint8_t state, after, write, status;
     bool moving;                           /* the peripheral works on a transfer of ours */

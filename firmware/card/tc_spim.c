@@ -12,6 +12,7 @@ static const uint16_t kept[6] = {SCK, MOSI, MISO, FREQUENCY, CONFIG, ORC};
 void tc_spim_open(tc_job_t *job) {
     volatile uint32_t *r = job->port.spim;
     const uint32_t ours[6] = {job->port.psel_sck, job->port.psel_mosi, job->port.psel_miso, job->port.frequency, 0, 0xFF};
+    job->saved[6] = r[ENABLE];
     r[ENABLE] = 0;
     for (int i = 0; i < 6; i++) {
         job->saved[i] = r[kept[i]];
@@ -26,6 +27,7 @@ void tc_spim_close(tc_job_t *job) {
     for (int i = 0; i < 6; i++) {
         r[kept[i]] = job->saved[i];
     }
+    r[ENABLE] = job->saved[6];
 }
 
 void tc_spim_begin(tc_job_t *job, const void *transmit, uint32_t sent, void *receive, uint32_t received) {
