@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 KIT = ROOT / "host" / "tercet"
 BOARD = ROOT / "hil" / "virtual_board"
 SERVICES = (
-    "__init__", "errors", "artifacts", "units", "resources", "kernel_table", "targets", "costs", "plan_format", "datasets", "capture",
+    "__init__", "errors", "artifacts", "units", "resources", "kernel_table", "targets", "costs", "plan_format", "datasets",
+    "capture",
 )
 ALLOWED: dict[str, set[str]] = {
     "model": set(),

@@ -38,7 +38,7 @@ def cycles():
 
 @dataclass(frozen=True)
 class Subject:
-    """What is run: compressed files by format (`csc`, `delta`), test samples u8 `[n, inputs]`, the host's labels, layer shapes."""
+    """What is run: compressed files by format (`csc`, `delta`), test samples u8 `[n, inputs]`, labels, layer shapes."""
 
     files: dict[str, bytes]
     samples: np.ndarray
