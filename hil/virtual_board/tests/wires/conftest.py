@@ -11,17 +11,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[3]
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-import board_process  # noqa: E402
+import wired_board  # noqa: E402
 
 
 @pytest.fixture
 def start_board(tmp_path):
     """`start_board("--image", FILE, "--pace", "max", ...)` -> BoardProcess with `.serial .meter .probe .sd`."""
-    running: list[board_process.BoardProcess] = []
+    running: list[wired_board.BoardProcess] = []
 
-    def start(*options: object) -> board_process.BoardProcess:
+    def start(*options: object) -> wired_board.BoardProcess:
         number = len(running)
-        board = board_process.start(tmp_path / f"board-{number}", *map(str, options), name=f"test-{number}")
+        board = wired_board.start(tmp_path / f"board-{number}", *map(str, options), name=f"test-{number}")
         running.append(board)
         return board
 
