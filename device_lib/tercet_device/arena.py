@@ -1,20 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one block of memory in which a step lives, with a canary that tells how far it was ever written."""
 
+import gc
+
 from tercet_device.errors import DeviceError
 
 CANARY = 0xA5
 GUARD_BYTES = 16
+NURSERY_BYTES = 2048
 _reserved = []
+_nursery = []
 
 
 def reserve(nbytes):
-    """Takes the memory of an arena of `nbytes` while the heap is whole: before other modules are compiled into pieces of it."""
+    """Takes the memory of an arena of `nbytes` while the heap is whole: before other modules are compiled into pieces of it.
+
+    Below it stays a hole for what a step allocates. MicroPython looks for memory from the bottom of the heap upwards: without
+    a hole it would walk over the whole arena for each call frame.
+    """
     try:
+        _nursery[:] = [bytearray(NURSERY_BYTES)]
         _reserved[:] = [bytearray(nbytes + GUARD_BYTES)]
     except MemoryError:
         # the Arena will tell
         _reserved[:] = []
+
+
+def settle():
+    """Opens the hole below the arena: all that stays for the whole run has been allocated."""
+    _nursery[:] = []
+    gc.collect()
 
 
 class Arena:
@@ -27,8 +42,6 @@ class Arena:
             fits = _reserved and len(_reserved[0]) == nbytes + GUARD_BYTES
             self.memory = _reserved.pop() if fits else bytearray(nbytes + GUARD_BYTES)
         except MemoryError:
-            import gc
-
             raise DeviceError("memory", "an arena of %d bytes does not fit: %d are free" % (nbytes, gc.mem_free()))
         kernels.fill(self.memory, CANARY)
 

@@ -8,7 +8,7 @@ from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
 from tercet_device import kernels, trace, weights
-from tercet_device.arena import Arena
+from tercet_device.arena import Arena, settle
 from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
@@ -183,7 +183,7 @@ def main(path):
         gc.collect()
         free = gc.mem_free()
         training = Training(job)
-        gc.collect()
+        settle()
         trace.emit("ready", arena_bytes=training.arena.nbytes, heap_free_before=free, heap_free=gc.mem_free())
         metered = min(job.get("metered_steps", 0), job["steps"])
         if metered:

@@ -11,7 +11,7 @@ from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
 from tercet_device import kernels, trace
-from tercet_device.arena import Arena
+from tercet_device.arena import Arena, settle
 from tercet_device.errors import DeviceError
 from tercet_device.loop import open_card, open_data, open_store
 from tercet_device.pager import Pager
@@ -119,7 +119,7 @@ def main(path):
             job = json.load(stream)
         gc.collect()
         profile = Profile(job)
-        gc.collect()
+        settle()
         trace.emit("ready", heap_free=gc.mem_free())
         profile.rounds(job["rounds"], job["marked"])
         trace.emit("profiled", bytes_out=profile.pager.bytes_out, retries=profile.pager.retries)

@@ -62,9 +62,8 @@ def test_the_optimum_pages_an_activation_and_recomputes_a_dense_operator(folder:
 
 def test_energy_and_time_are_as_predicted(summary: dict[str, Any]) -> None:
     assert summary["provenance"] == "modelled"
-    assert summary["energy_predicted_j"] == pytest.approx(summary["energy_metered_j"], rel=0.06)
-    # wider than the five percent that are promised: leaving native code in the backward phase costs more than in a profile
-    assert summary["time_predicted_ms"] == pytest.approx(summary["time_measured_ms"], rel=0.08)
+    assert summary["energy_predicted_j"] == pytest.approx(summary["energy_metered_j"], rel=0.05)
+    assert summary["time_predicted_ms"] == pytest.approx(summary["time_measured_ms"], rel=0.05)
     assert summary["time_predicted_ms"] <= summary["deadline_ms"]
 
 
