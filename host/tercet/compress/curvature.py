@@ -24,10 +24,11 @@ def _squares(layer: Layer, saved: Any, dy: np.ndarray) -> np.ndarray:
     """The sum over samples of the squared gradients of the layer's weights, in their shape."""
     if layer.op == "dense":
         return (dy * dy).T @ (saved * saved)
-    cols = saved[0]
-    flat = dy.reshape(len(cols), cols.shape[1], -1, cols.shape[3])
-    each = np.matmul(flat, cols.transpose(0, 1, 3, 2))
-    return np.einsum("ngok,ngok->gok", each, each).reshape(-1, cols.shape[2])
+    cols, batch = saved[0], len(dy)
+    groups, inputs = cols.shape[:2]
+    cols = np.ascontiguousarray(cols.reshape(groups, inputs, -1, batch).transpose(3, 0, 2, 1))
+    each = np.matmul(np.ascontiguousarray(dy).reshape(batch, groups, -1, cols.shape[2]), cols)
+    return np.einsum("ngok,ngok->gok", each, each).reshape(-1, inputs)
 
 
 def hessian_diagonal(network: Network, weights: Weights, x: np.ndarray) -> Weights:

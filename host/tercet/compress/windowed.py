@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators with a sliding window, forward and backward in NumPy f32: convolution, pooling by maximum and by mean."""
+"""Operators with a sliding window, forward and backward in NumPy f32: convolution, pooling by maximum and by mean.
+
+Images are `[batch, channels, height, width]` to everybody; here they lie in memory with the batch innermost, so that a
+convolution is one product of two matrices and what slides moves runs of whole batches.
+"""
 
 from __future__ import annotations
 
@@ -30,33 +34,44 @@ def windows(x: Array, attrs: Attrs, fill: float = 0.0) -> Array:
     return sliding_window_view(x, (kh, kw), (2, 3))[:, :, ::sh, ::sw]
 
 
+def _batch_last(x: Array) -> Array:
+    """`[batch, channels, height, width]` as contiguous `[channels, height, width, batch]`: what slides then moves whole runs."""
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+
+
 def columns(x: Array, attrs: Attrs) -> Array:
-    """The receptive fields of a convolution, `[batch, groups, channels / groups * kernel, positions]`, contiguous."""
-    view = windows(x, attrs)
+    """The receptive fields of a convolution, `[groups, channels / groups * kernel, positions * batch]`, contiguous."""
+    view = windows(_batch_last(x).transpose(3, 0, 1, 2), attrs)
     batch, channels, oh, ow, kh, kw = view.shape
     groups = attrs["groups"]
-    ordered = view.transpose(0, 1, 4, 5, 2, 3)
-    return np.ascontiguousarray(ordered).reshape(batch, groups, channels // groups * kh * kw, oh * ow)
+    ordered = np.ascontiguousarray(view.transpose(1, 4, 5, 2, 3, 0))
+    return ordered.reshape(groups, channels // groups * kh * kw, oh * ow * batch)
 
 
-def _scatter(dcols: Array, shape: tuple[int, ...], attrs: Attrs, extent: tuple[int, int]) -> Array:
-    """The adjoint of `windows`: adds `[batch, channels, kh, kw, oh, ow]` up into images of `shape`."""
-    (sh, sw), (top, left, bottom, right) = attrs["stride"], attrs["pad"]
-    batch, channels, height, width = shape
-    padded = np.zeros((batch, channels, height + top + bottom, width + left + right), np.float32)
-    oh, ow = extent
-    for i in range(dcols.shape[2]):
-        for j in range(dcols.shape[3]):
-            padded[:, :, i : i + sh * oh : sh, j : j + sw * ow : sw] += dcols[:, :, i, j]
-    return padded[:, :, top : top + height, left : left + width]
+class _Scatter:
+    """The adjoint of `windows`: adds values up into images of `shape`, one place of the window at a time."""
+
+    def __init__(self, shape: tuple[int, ...], attrs: Attrs, extent: tuple[int, ...]) -> None:
+        batch, channels, height, width = shape
+        (self.sh, self.sw), (self.top, self.left, bottom, right) = attrs["stride"], attrs["pad"]
+        self.height, self.width, (self.oh, self.ow) = height, width, extent
+        self.padded = np.zeros((channels, height + self.top + bottom, width + self.left + right, batch), np.float32)
+
+    def at(self, i: int, j: int) -> Array:
+        """What lies under place (i, j) of the window, `[channels, oh, ow, batch]`: add to it."""
+        return self.padded[:, i : i + self.sh * self.oh : self.sh, j : j + self.sw * self.ow : self.sw]
+
+    def images(self) -> Array:
+        """The sums `[batch, channels, height, width]`."""
+        inside = self.padded[:, self.top : self.top + self.height, self.left : self.left + self.width]
+        return inside.transpose(3, 0, 1, 2)
 
 
 def _conv_forward(attrs: Attrs, inputs: list[Array], p: Parameters) -> tuple[Array, Any]:
     x, w, groups = inputs[0], p["w"], attrs["groups"]
     cols = columns(x, attrs)
-    out = np.matmul(w.reshape(1, groups, w.shape[0] // groups, -1), cols)
-    view = windows(x[:1], attrs)
-    out = out.reshape(len(x), w.shape[0], *view.shape[2:4])
+    out = np.matmul(w.reshape(groups, w.shape[0] // groups, -1), cols)
+    out = out.reshape(w.shape[0], *windows(x[:1], attrs).shape[2:4], len(x)).transpose(3, 0, 1, 2)
     if "b" in p:
         out += p["b"][:, None, None]
     return out, (cols, x.shape)
@@ -64,22 +79,28 @@ def _conv_forward(attrs: Attrs, inputs: list[Array], p: Parameters) -> tuple[Arr
 
 def _conv_to_inputs(attrs: Attrs, saved: Any, p: Parameters, dy: Array) -> list[Array]:
     shape, w, groups = saved[1], p["w"], attrs["groups"]
-    flat = dy.reshape(shape[0], groups, w.shape[0] // groups, -1)
-    dcols = np.matmul(w.reshape(1, groups, w.shape[0] // groups, -1).transpose(0, 1, 3, 2), flat)
-    (kh, kw), extent = attrs["kernel"], (dy.shape[2], dy.shape[3])
-    return [_scatter(dcols.reshape(shape[0], shape[1], kh, kw, *extent), shape, attrs, extent)]
+    flat = _batch_last(dy).reshape(groups, w.shape[0] // groups, -1)
+    dcols = np.matmul(w.reshape(groups, w.shape[0] // groups, -1).transpose(0, 2, 1), flat)
+    kh, kw = attrs["kernel"]
+    dcols = dcols.reshape(shape[1], kh, kw, *dy.shape[2:], shape[0])
+    sums = _Scatter(shape, attrs, dy.shape[2:])
+    for i in range(kh):
+        for j in range(kw):
+            under = sums.at(i, j)
+            under += dcols[:, i, j]
+    return [sums.images()]
 
 
 def _conv_to_parameters(attrs: Attrs, saved: Any, p: Parameters, dy: Array) -> Parameters:
     cols, w, groups = saved[0], p["w"], attrs["groups"]
-    flat = dy.reshape(len(cols), groups, w.shape[0] // groups, -1)
-    grads = {"w": np.matmul(flat, cols.transpose(0, 1, 3, 2)).sum(0).reshape(w.shape)}
+    flat = _batch_last(dy).reshape(groups, w.shape[0] // groups, -1)
+    grads = {"w": np.matmul(flat, cols.transpose(0, 2, 1)).reshape(w.shape)}
     return grads | {"b": dy.sum((0, 2, 3))} if "b" in p else grads
 
 
 def _max_forward(attrs: Attrs, inputs: list[Array], p: Parameters) -> tuple[Array, Any]:
     view = windows(inputs[0], attrs, -np.inf)
-    out = view[..., 0, 0].copy()
+    out = view[..., 0, 0].copy(order="K")
     for i in range(view.shape[4]):
         for j in range(view.shape[5]):
             np.maximum(out, view[..., i, j], out=out)
@@ -89,15 +110,15 @@ def _max_forward(attrs: Attrs, inputs: list[Array], p: Parameters) -> tuple[Arra
 def _max_to_inputs(attrs: Attrs, saved: Any, p: Parameters, dy: Array) -> list[Array]:
     x, out = saved
     view = windows(x, attrs, -np.inf)
-    kh, kw = attrs["kernel"]
-    free = np.ones(out.shape, bool)  # the first of equal maxima takes the gradient, as the device does
-    parts = np.zeros((*out.shape[:2], kh, kw, *out.shape[2:]), np.float32)
-    for i in range(kh):
-        for j in range(kw):
+    free = np.ones_like(out, bool)  # the first of equal maxima takes the gradient, as the device does
+    sums, dy = _Scatter(x.shape, attrs, out.shape[2:]), _batch_last(dy).transpose(3, 0, 1, 2)
+    for i in range(view.shape[4]):
+        for j in range(view.shape[5]):
             hit = free & (view[..., i, j] == out)
-            parts[:, :, i, j] = dy * hit
+            under = sums.at(i, j)
+            under += (dy * hit).transpose(1, 2, 3, 0)
             free &= ~hit
-    return [_scatter(parts, x.shape, attrs, out.shape[2:])]
+    return [sums.images()]
 
 
 def _average_counts(shape: tuple[int, ...], attrs: Attrs) -> Array:
@@ -111,10 +132,13 @@ def _average_forward(attrs: Attrs, inputs: list[Array], p: Parameters) -> tuple[
 
 
 def _average_to_inputs(attrs: Attrs, shape: Any, p: Parameters, dy: Array) -> list[Array]:
-    share = dy / _average_counts(shape, attrs)
-    kh, kw = attrs["kernel"]
-    parts = np.broadcast_to(share[:, :, None, None], (*share.shape[:2], kh, kw, *share.shape[2:]))
-    return [_scatter(parts, shape, attrs, share.shape[2:])]
+    share = _batch_last(dy / _average_counts(shape, attrs))
+    sums = _Scatter(shape, attrs, dy.shape[2:])
+    for i in range(attrs["kernel"][0]):
+        for j in range(attrs["kernel"][1]):
+            under = sums.at(i, j)
+            under += share
+    return [sums.images()]
 
 
 def _for_signals(operator: Operator) -> Operator:

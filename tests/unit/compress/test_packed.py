@@ -3,6 +3,8 @@
 
 import contextlib
 import heapq
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -167,6 +169,16 @@ def test_damage_under_a_right_checksum_raises_nothing_but_artifact_error(seed):
         data[generator.integers(0, len(data))] = generator.integers(0, 256)
     with contextlib.suppress(ArtifactError):
         assert tensor.decode(tensor.Reader(bytes(data))).ndim == 2
+
+
+def test_values_beyond_f32_are_refused_even_under_a_right_checksum():
+    model = Builder("tiny", (4,)).dense(2, bias=False).model()
+    data = bytearray(container.pack(model, {"dense1.w": np.full((2, 4), 0.5, np.float32)}))
+    at = data.index(struct.pack("<bHH", 1, 2, 4))  # fraction, rows, columns of the one tensor
+    data[at] = 256 - 128
+    data[8:12] = struct.pack("<I", zlib.crc32(data[12:], zlib.crc32(data[4:8])))
+    with pytest.raises(ArtifactError, match="no numbers"):
+        container.unpack(bytes(data))
 
 
 def test_execution_settings_travel_with_the_model():

@@ -75,6 +75,8 @@ def unpack_all(data: bytes) -> tuple[Model, Weights, Execution | None]:
         table = tensor.decode(source)
         if table.size != parameter.count or table.shape != tensor.matrix(np.zeros(parameter.shape)).shape:
             raise ArtifactError(f"{name} is stored as {list(table.shape)}, the network needs {list(parameter.shape)}")
+        if not np.isfinite(table).all():
+            raise ArtifactError(f"{name} holds values that are no numbers", hint="copy the file again")
         weights[name] = table.reshape(parameter.shape)
     if source.at != len(body):
         raise ArtifactError(f"{len(body) - source.at} bytes follow the last tensor")

@@ -118,9 +118,10 @@ def _run(step: Step, value: np.ndarray) -> np.ndarray:
     else:
         fields = receptive_fields(value, layer.attrs)
         groups = layer.attrs["groups"]
-        kernels = step.weights.reshape(1, groups, len(step.weights) // groups, -1)
+        kernels = step.weights.reshape(groups, len(step.weights) // groups, -1)
         extent = windows(value[:1], layer.attrs).shape[2:4]
-        total = np.matmul(kernels.astype(np.float64), fields).astype(np.int32).reshape(len(value), -1, *extent)
+        total = np.matmul(kernels.astype(np.float64), fields.astype(np.float64)).astype(np.int32)
+        total = total.reshape(-1, *extent, len(value)).transpose(3, 0, 1, 2)
     if step.bias is not None:
         total += shifted_bias(step.bias, step.bias_shift).reshape(1, -1, *[1] * (total.ndim - 2))
     return total if step.shift is None else requantise(total, step.shift, step.low)

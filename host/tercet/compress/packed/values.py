@@ -33,10 +33,11 @@ class Kind:
         return values.astype(_TYPES[self.code]).tobytes()
 
     def decode(self, data: bytes) -> np.ndarray:
-        """f32 values."""
+        """f32 values; infinite where a damaged head asks for more than f32 can hold."""
         stored = np.frombuffer(data, _TYPES[self.code])
         if self.code in (I16, I8):
-            return np.ldexp(stored.astype(np.float64), -self.fraction).astype(np.float32)
+            with np.errstate(over="ignore"):
+                return np.ldexp(stored.astype(np.float64), -self.fraction).astype(np.float32)
         return stored.astype(np.float32)
 
 
