@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress
-.PHONY: help demo test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
+.PHONY: help demo test farm-setup farm-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | column -t -s '  '
@@ -10,7 +10,7 @@ help:
 demo: setup ## train a network on the virtual board and show what it took
 	@.venv/bin/tercet demo --out demo
 
-test: setup ## run the whole test suite
+test: setup farm-setup ## run the whole test suite
 	@$(PYTHON) -m pytest
 
 lint: setup ## ruff and mypy
@@ -18,6 +18,12 @@ lint: setup ## ruff and mypy
 
 setup:
 	@scripts/setup-apt.sh && scripts/setup-python.sh && $(MAKE) --no-print-directory firmware kernels
+
+farm-setup: ## labgrid in an environment of its own
+	@scripts/setup-farm.sh
+
+farm-test: setup farm-setup ## sixty hardware tests over three virtual boards with meters, shared by labgrid
+	@$(PYTHON) -m pytest tests/farm --whole-farm
 
 firmware: ## MicroPython for the nRF52840 and for this machine
 	@$(MAKE) --no-print-directory -C firmware unix nrf52840

@@ -7,7 +7,7 @@
         meter.run("for _ in range(100): pass", regions=20)
 
 A marked test that measured nothing, or whose measurement is INVALID, is an error: neither failed nor passed nor
-skipped. Without a meter on the bench marked tests are deselected.
+skipped; so is any test whose board or meter went away. Without a meter on the bench marked tests are deselected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tercet.board.base import Board
+from tercet.board.base import Board, ProgramError
 from tercet.board.bench import Bench
 from tercet.errors import BoardError, MeterError
 from tercet.farm import energy_artifact
@@ -104,13 +104,20 @@ def trained_model(lab: Lab, board: Board) -> Any:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Turns a marked test's outcome into its energy verdict."""
+    """Turns a marked test's outcome into its energy verdict, and a bench that went away into an error."""
     outcome: Any = yield
     report = outcome.get_result()
     mark = item.get_closest_marker("energy")
-    if mark is None or report.skipped or call.when == "teardown":
+    if report.skipped or call.when == "teardown":
         return
+    if call.when == "call":
+        item.user_properties.extend(_samples(item.stash.get(_METERED, [])))
+        report.user_properties = item.user_properties
     broken = call.excinfo is not None and isinstance(call.excinfo.value, (MeterError, BoardError))
+    if mark is None:
+        if broken and not isinstance(call.excinfo and call.excinfo.value, ProgramError):
+            report.when = "setup"  # pytest and JUnit call what fails there an error
+        return
     if call.when == "setup" and not broken:
         return
     if call.excinfo is not None and not broken:
@@ -147,7 +154,13 @@ def _apply(item: pytest.Item, report: pytest.TestReport, limits: dict[str, Any],
         report.outcome = "failed"
         report.longrepr = f"energy {found.outcome}: {'; '.join(found.reasons)}"
         if found.outcome == verdicts.INVALID:
-            report.when = "setup"  # pytest and JUnit call what fails there an error
+            report.when = "setup"
+
+
+def _samples(kept: list[Metered]) -> list[tuple[str, object]]:
+    """What the meter's captures of a test held and lost."""
+    counts = (sum(len(m.capture) for m in kept), sum(m.capture.lost_samples for m in kept))
+    return list(zip(("meter_samples", "meter_lost_samples"), counts, strict=True)) if kept else []
 
 
 def _properties(found: Verdict, metered: Metered | None, artefact: Path) -> list[tuple[str, object]]:

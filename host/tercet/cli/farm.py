@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from pathlib import Path
 
 import click
 
+from tercet.board import bench as benches
 from tercet.cli import options
 from tercet.cli.hil import FOLDER
 from tercet.errors import InputError
-from tercet.farm import distribute, loopback
+from tercet.farm import distribute, everywhere, loopback, strategy
 from tercet.farm import suite as suites
 from tercet.farm.client import Farm, default_coordinator
 
@@ -80,3 +82,34 @@ def run(ctx: click.Context, coordinator: str | None, pattern: str | None, suite:
     result = work.run(len(place.places()))
     options.show(result, as_json, suites.summary(result))
     ctx.exit(1 if result["failed"] or result["invalid"] or not result["passed"] else 0)
+
+
+@farm.command(context_settings={"ignore_unknown_options": True})
+@COORDINATOR
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
+@options.json_option
+@click.pass_context
+def each(ctx: click.Context, coordinator: str | None, words: tuple[str, ...], as_json: bool) -> None:
+    """Run one command of tercet on every free place at once, beside its bench; {place} in it becomes the place's name.
+
+    \b
+    Example:
+      tercet farm each profile graph.json --data digits -o costs-{place}.json
+      tercet farm each hil --compare old.py new.py
+    """
+    result = everywhere.run(connect(coordinator), words, Path.cwd(), options.say)
+    options.show(result, as_json, json.dumps(result, indent=1))
+    ctx.exit(1 if result["failed"] or not result["results"] else 0)
+
+
+@farm.command()
+@options.hardware
+@options.json_option
+@click.pass_context
+def check(ctx: click.Context, board_name: str | None, bench_file: str | None, as_json: bool) -> None:
+    """Say whether a bench is ready for tests: port, prompt, firmware, meter; exit 1 at the first that is broken."""
+    with benches.select(board_name, Path(bench_file) if bench_file else None) as bench:
+        ready = strategy.Readiness(bench)
+        ready.reach()
+    options.show({"reached": ready.reached, "broken": ready.broken, "reason": ready.reason}, as_json)
+    ctx.exit(1 if ready.broken else 0)

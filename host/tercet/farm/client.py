@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tercet import resources
 from tercet.board.flash import tool
 from tercet.errors import BoardError, SetupError
 
 RESOURCE = "TercetBench"
+TAGS = {"tercet": "bench"}
 _CALL_S = 30.0
+_VENV = resources.CHECKOUT / "build" / "farm-venv" / "bin"
 _SETTINGS = ("mode", "volts", "rail", "card_on_rail", "usb_on_rail")
 
 
@@ -47,14 +50,28 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
+def program(role: str) -> str:
+    """The path of labgrid's `client`, `coordinator` or `exporter`; raises SetupError when there is none.
+
+    labgrid lives in an environment of its own, because it needs other versions of packages that tercet needs too.
+    """
+    name = f"labgrid-{role}"
+    found = tool.find(name) or (str(_VENV / name) if (_VENV / name).exists() else "")
+    if not found:
+        raise SetupError("labgrid is not installed", hint="pipx install labgrid; in a checkout: make farm-setup")
+    return found
+
+
+class _LateError(BoardError):
+    """A call did not end in time."""
+
+
 class Farm:
     """The farm of one coordinator, `host:port`. Raises SetupError without labgrid, BoardError when the farm refuses."""
 
     def __init__(self, coordinator: str) -> None:
         self.coordinator = coordinator
-        self._client = tool.find("labgrid-client")
-        if not self._client:
-            raise SetupError("labgrid is not installed", hint="pip install 'tercet[farm]'")
+        self._client = program("client")
 
     def call(self, *words: str, place: str | None = None, token: str | None = None, deadline_s: float = _CALL_S) -> str:
         """What labgrid's client prints."""
@@ -66,7 +83,7 @@ class Farm:
                 check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise BoardError(f"the farm {self.coordinator} does not answer within {deadline_s:g} s") from error
+            raise _LateError(f"the farm {self.coordinator} does not answer within {deadline_s:g} s") from error
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
             raise BoardError(f"farm {self.coordinator}: {' '.join(words)}: {' '.join(last)}")
@@ -96,9 +113,13 @@ class Farm:
             raise BoardError(f"farm {self.coordinator}: no reservation: {text.strip()}")
         return match[1]
 
-    def wait(self, token: str, deadline_s: float = 3600.0) -> None:
-        """Returns when the reservation has its place."""
-        self.call("wait", token, deadline_s=deadline_s)
+    def wait(self, token: str, deadline_s: float) -> bool:
+        """Whether the reservation got its place in time. A reservation that nobody waits for is forgotten after a minute."""
+        try:
+            self.call("wait", token, deadline_s=deadline_s)
+        except _LateError:
+            return False
+        return True
 
     def acquire(self, token: str) -> Place:
         """Locks the place of a reservation."""
@@ -120,11 +141,13 @@ class Farm:
         parameters = dict(ast.literal_eval(text[at : text.index("}}", at) + 2])["params"])
         return Place(name, str(parameters.pop("extra", {}).get("proxy", "localhost")), parameters)
 
-    def release(self, name: str, token: str | None = None) -> None:
-        """Unlocks a place, and ends its reservation."""
+    def release(self, name: str) -> None:
+        """Unlocks a place."""
         self.call("release", place=name)
-        if token:
-            self.call("cancel-reservation", token)
+
+    def cancel(self, token: str) -> None:
+        """Ends a reservation."""
+        self.call("cancel-reservation", token)
 
 
 def default_coordinator(folder: Path) -> str | None:

@@ -7,10 +7,8 @@ through a farm's serial export would lose half of its samples.
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tercet.board import bench as benches
 from tercet.errors import BoardError, SetupError, TercetError
 from tercet.farm import suite as suites
-from tercet.farm.client import Farm, Place
-from tercet.farm.loopback import TAGS
-from tercet.farm.strategy import Readiness
+from tercet.farm.client import TAGS, Farm, Place
+from tercet.farm.host import Hosts
 
-_PART = 4
-_LOCAL = ("localhost", "127.0.0.1", "::1")
+_LARGEST_PART = 16
+_TEST_S = 300.0
+_PATIENCE_S = 10.0
 
 
 def collect(suite: Path, pattern: str | None) -> list[str]:
@@ -51,83 +48,107 @@ class Distribution:
     say: Callable[[str], None] = lambda _: None
     results: list[dict[str, Any]] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    hosts: Hosts = field(default_factory=Hosts)
+    _busy: int = 0
+    _workers: int = 1
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def run(self, workers: int) -> dict[str, Any]:
         """Runs all tests on as many places at once; returns the counts, tests and broken places.
 
-        Raises BoardError when every place broke before the tests were done.
+        Raises BoardError when every place broke before the tests were done. An interrupt ends what runs and frees the places.
         """
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        self._workers = workers
+        threads = [threading.Thread(target=self._work) for _ in range(workers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            with self._changed:
+                self.waiting.clear()
+            self.hosts.end()
+            for thread in threads:
+                thread.join()
+            raise
         if self.waiting:
             reasons = "; ".join(f"{place}: {why}" for place, why in self.broken.items())
             raise BoardError(f"{len(self.waiting)} tests found no working place: {reasons}")
-        counts = {name: sum(t["outcome"] == name for t in self.results) for name in ("passed", "failed", "invalid", "skipped")}
-        seconds = round(sum(t["seconds"] for t in self.results), 3)
-        return {**counts, "seconds": seconds, "tests": self.results, "broken_places": self.broken}
+        return {**suites.count(self.results), "tests": self.results, "broken_places": self.broken}
 
     def _work(self) -> None:
-        """Reserves a place, works until no test waits or the place breaks, gives it back."""
-        token = self.farm.reserve(**TAGS)
-        self.farm.wait(token)
-        place = self.farm.acquire(token)
+        """Reserves a place, works until no test is left or the place breaks, gives it back."""
+        where = "reservation"
         try:
-            while part := self._take():
-                if not self._part(place, part):
-                    return
+            token = self.farm.reserve(**TAGS)
+            try:
+                while not self.farm.wait(token, _PATIENCE_S):
+                    if not self._open():
+                        return
+                place = self.farm.acquire(token)
+                where = place.name
+                try:
+                    self._serve(place)
+                finally:
+                    self.farm.release(place.name)
+            finally:
+                self.farm.cancel(token)
         except TercetError as error:
-            with self._lock:
-                self.broken[place.name] = error.message
-        finally:
-            self.farm.release(place.name, token)
+            with self._changed:
+                self.broken[where] = error.message
+
+    def _serve(self, place: Place) -> None:
+        while part := self._take():
+            alive = False
+            try:
+                alive = self._part(place, part)
+            finally:
+                with self._changed:
+                    self._busy -= 1
+                    self._changed.notify_all()
+            if not alive:
+                return
+
+    def _open(self) -> bool:
+        """Whether there may be something to do yet: a place that breaks gives its tests back."""
+        with self._changed:
+            return bool(self.waiting or self._busy)
 
     def _take(self) -> list[str]:
-        with self._lock:
-            return [self.waiting.popleft() for _ in range(min(_PART, len(self.waiting)))]
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting or not self._busy)
+            # guided self-scheduling (Polychronopoulos and Kuck, 1987): large parts first, so that all places end together
+            size = min(_LARGEST_PART, -(-len(self.waiting) // (2 * self._workers)))
+            part = [self.waiting.popleft() for _ in range(size)]
+            self._busy += bool(part)
+            return part
 
     def _part(self, place: Place, part: list[str]) -> bool:
-        """Runs some tests; False when the place is broken afterwards.
-
-        Tests behind the one that broke it go to other places.
-        """
-        with tempfile.TemporaryDirectory(prefix="tercet-farm-") as folder:
-            file = Path(folder) / f"{place.name}.toml"
-            file.write_text(place.bench_file())
-            tests = run_part(place, self.suite, file, part)
-            whole = all(test["outcome"] != "invalid" for test in tests)
-            ready = Readiness(benches.load(file))
-            alive = whole or (place.host not in _LOCAL) or ready.reach()
-        if not alive:
-            first = next(i for i, test in enumerate(tests) if test["outcome"] == "invalid")
-            with self._lock:
-                self.waiting.extend(part[first + 1 :])
-                self.broken[place.name] = f"{ready.broken}: {ready.reason}"
-            tests = tests[: first + 1]
-        with self._lock:
+        """Runs some tests up to the first that does not pass; what comes after it waits again. False when the place broke."""
+        try:
+            tests = run_part(self.hosts, place, self.suite, part)
+        except TercetError:
+            with self._changed:
+                self.waiting.extendleft(reversed(part))
+            raise
+        broken = ""
+        if any(test["outcome"] == "invalid" for test in tests):
+            state = self.hosts.run(place, ["farm", "check"], self.suite.parent, _TEST_S)
+            broken = f"{state['broken']}: {state['reason']}" if state["broken"] else ""
+        with self._changed:
+            self.waiting.extendleft(reversed(part[len(tests) :]))
             self.results += [{**test, "place": place.name} for test in tests]
-        self.say(f"{place.name}: {len(tests)} tests, {len(self.waiting)} wait")
-        return alive
+            if broken:
+                self.broken[place.name] = broken
+        self.say(f"{place.name}: {len(tests)} tests, {len(self.waiting)} wait" + (f"; {broken}" if broken else ""))
+        return not broken
 
 
-def run_part(place: Place, suite: Path, bench: Path, part: list[str]) -> list[dict[str, Any]]:
-    """The results of some tests on the host of their bench: here, or by ssh in the same checkout there."""
-    if place.host in _LOCAL:
-        junit = bench.with_suffix(".xml")
-        arguments = ("-p", "no:cacheprovider", f"--rootdir={suite.parent}")
-        words = suites.command(suites.Selection(suite, bench=bench, arguments=arguments), junit)
-        words = [word for word in words if not word.endswith(".py")]
-        subprocess.run([*words, *part], cwd=suite.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        text = junit.read_text(encoding="utf-8") if junit.is_file() else ""
-    else:
-        remote = f"cat > /tmp/{bench.name} && cd {shlex.quote(str(suite.parent))} && .venv/bin/python -m pytest -q "
-        remote += f"--junit-xml=/dev/stdout -o junit_family=xunit1 --bench /tmp/{bench.name} " + " ".join(map(shlex.quote, part))
-        done = subprocess.run(["ssh", place.host, remote], input=bench.read_bytes(), capture_output=True, check=False)
-        text = done.stdout.decode(errors="replace")
-        text = text[text.find("<?xml") :].partition("</testsuites>")[0] + "</testsuites>" if "<?xml" in text else ""
-    if not text:
-        raise BoardError(f"{place.name}: the tests on {place.host} did not run")
-    return suites.parse(text)["tests"]
+def run_part(hosts: Hosts, place: Place, suite: Path, part: list[str]) -> list[dict[str, Any]]:
+    """The results of some tests at their bench, up to the first that does not pass. Raises BoardError when none came back."""
+    words = ["hil", "--suite", str(suite), "--exitfirst", *part]
+    tests = hosts.run(place, words, suite.parent, _TEST_S * len(part))["tests"]
+    if not tests:
+        raise BoardError(f"none of {len(part)} tests ran on {place.host}")
+    return tests

@@ -16,11 +16,9 @@ from typing import Any
 
 from tercet import artifacts
 from tercet.board import virtual
-from tercet.board.flash import tool
 from tercet.errors import InputError, SetupError
-from tercet.farm.client import RESOURCE, Farm
+from tercet.farm.client import RESOURCE, TAGS, Farm, program
 
-TAGS = {"tercet": "bench"}
 _START_S = 30.0
 
 
@@ -37,9 +35,7 @@ def start(count: int, *, pace: str = "max") -> dict[str, Any]:
     place = folder()
     if (place / "processes.json").exists():
         raise InputError("a loopback farm is running already", hint="tercet farm stop")
-    programs = [tool.find(f"labgrid-{name}") for name in ("coordinator", "exporter")]
-    if not all(programs):
-        raise SetupError("labgrid is not installed", hint="pip install 'tercet[farm]'")
+    programs = [program(role) for role in ("coordinator", "exporter")]
     place.mkdir(parents=True, exist_ok=True)
     boards: list[virtual.RunningBoard] = []
     try:
@@ -59,12 +55,12 @@ def start(count: int, *, pace: str = "max") -> dict[str, Any]:
     return {"coordinator": coordinator, "places": farm.places(), "boards": [board.to_json() for board in boards]}
 
 
-def _coordinator(program: str, place: Path) -> str:
+def _coordinator(command: str, place: Path) -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"127.0.0.1:{port}"
-    _spawn([program, "-l", address], place, "coordinator")
+    _spawn([command, "-l", address], place, "coordinator")
 
     def listens() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -75,7 +71,7 @@ def _coordinator(program: str, place: Path) -> str:
     return address
 
 
-def _exporter(program: str, place: Path, coordinator: str, boards: list[virtual.RunningBoard]) -> None:
+def _exporter(command: str, place: Path, coordinator: str, boards: list[virtual.RunningBoard]) -> None:
     """Offers each board with what its bench file would say. JSON is YAML."""
     groups = {
         board.name: {
@@ -88,7 +84,7 @@ def _exporter(program: str, place: Path, coordinator: str, boards: list[virtual.
         for board in boards
     }  # fmt: skip
     (place / "exporter.yaml").write_text(json.dumps(groups, indent=1))
-    words = [program, "-c", coordinator, "-n", "loopback", "--hostname", "localhost", str(place / "exporter.yaml")]
+    words = [command, "-c", coordinator, "-n", "loopback", "--hostname", "localhost", str(place / "exporter.yaml")]
     _spawn(words, place, "exporter")
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,23 @@ SCHEMA = "tercet-hil-record/1"
 
 @dataclass(frozen=True)
 class Selection:
-    """Which tests on which bench. `arguments` go to pytest as they are."""
+    """Which tests on which bench: `tests` by their ids, all of the suite without. `arguments` go to pytest as they are."""
 
     suite: Path
     board: str | None = None
     bench: Path | None = None
     pattern: str | None = None
     junit: Path | None = None
-    arguments: tuple[str, ...] = field(default=())
+    tests: tuple[str, ...] = ()
+    exit_first: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 def run(selection: Selection, *, quiet: bool = True) -> dict[str, Any]:
     """Runs the suite in a process of its own.
 
-    Returns `{"passed","failed","invalid","skipped","seconds","tests":[{"name","outcome","seconds","reason",...}]}`;
+    Returns `{"passed","failed","invalid","skipped","seconds","samples","lost_samples",
+    "tests":[{"name","outcome","seconds","reason",...}]}`;
     INVALID energy tests and other errors count as invalid. Raises SetupError when pytest cannot run at all.
     """
     if not selection.suite.is_dir():
@@ -55,6 +58,7 @@ def run(selection: Selection, *, quiet: bool = True) -> dict[str, Any]:
 def command(selection: Selection, junit: Path) -> list[str]:
     """The command line of pytest."""
     words = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={junit}", "-o", "junit_family=xunit1"]
+    words.append(f"--rootdir={selection.suite.absolute().parent}")
     if not _registered():
         words += ["-p", "tercet.pytest_plugin"]
     if selection.board:
@@ -63,7 +67,9 @@ def command(selection: Selection, junit: Path) -> list[str]:
         words += ["--bench", str(selection.bench)]
     if selection.pattern:
         words += ["-k", selection.pattern]
-    return [*words, *selection.arguments, *sorted(str(path) for path in selection.suite.glob("test_*.py"))]
+    if selection.exit_first:
+        words.append("--exitfirst")
+    return [*words, *selection.arguments, *(selection.tests or sorted(str(path) for path in selection.suite.glob("test_*.py")))]
 
 
 def _registered() -> bool:
@@ -88,8 +94,23 @@ def parse(junit: str) -> dict[str, Any]:
         }  # fmt: skip
         entry |= {str(p.get("name")): p.get("value") for p in case.iter("property") if p.get("name")}
         tests.append(entry)
-    counts = {name: sum(t["outcome"] == name for t in tests) for name in ("passed", "failed", "invalid", "skipped")}
-    return {**counts, "seconds": round(sum(t["seconds"] for t in tests), 3), "tests": tests}
+    return {**count(tests), "tests": tests}
+
+
+def count(tests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Outcomes, seconds, and what the meters' captures held and lost."""
+    counts: dict[str, Any] = {
+        name: sum(t["outcome"] == name for t in tests) for name in ("passed", "failed", "invalid", "skipped")
+    }
+    counts["seconds"] = round(sum(t["seconds"] for t in tests), 3)
+    return counts | {name: sum(int(t.get(f"meter_{name}", 0)) for t in tests) for name in ("samples", "lost_samples")}
+
+
+def recorded(selection: Selection, *, quiet: bool = True) -> dict[str, Any]:
+    """What `run` gives, with the `record` that keeps it under the suite's `records`. Raises InputError for a virtual board."""
+    bench = identity(selection)
+    result = run(selection, quiet=quiet)
+    return {**result, "record": str(record(result, bench, selection.suite / "records"))}
 
 
 def identity(selection: Selection) -> dict[str, Any]:
@@ -113,8 +134,10 @@ def summary(result: dict[str, Any]) -> str:
     """The counts and, for all that did not pass, the reasons."""
     bad = [t for t in result["tests"] if t["outcome"] in ("failed", "invalid")]
     lines = [f"{t['outcome'].upper():<8} {t['name']}  {t['reason']}" for t in bad]
+    lines += [f"BROKEN   {place}  {why}" for place, why in result.get("broken_places", {}).items()]
     counts = ", ".join(f"{result[name]} {name}" for name in ("passed", "failed", "invalid", "skipped") if result[name])
-    return "\n".join([*lines, f"{counts or 'no tests'} in {result['seconds']:.0f} s"])
+    metered = f"; {result['samples']} samples metered, {result['lost_samples']} lost" if result["samples"] else ""
+    return "\n".join([*lines, f"{counts or 'no tests'} in {result['seconds']:.0f} s{metered}"])
 
 
 def last_record(folder: Path) -> str:

@@ -71,4 +71,4 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     freedom = max(1, int(spread**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))))
     half = t_quantile(0.975, freedom) * spread**0.5 / abs(a.mean())
     change = float((b.mean() - a.mean()) / a.mean())
-    return Comparison(change, float(half), abs(change) > half)
+    return Comparison(change, float(half), bool(abs(change) > half))

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests over places: every test runs once, a place that breaks costs one test, the rest go on."""
 
+import os
+import sys
 from collections import deque
 from pathlib import Path
 
 import pytest
 from tercet.board import bench as benches
 from tercet.errors import BoardError, InputError
-from tercet.farm import distribute, loopback, strategy
+from tercet.farm import distribute, host, strategy
 from tercet.farm import suite as suites
-from tercet.farm.client import Place
+from tercet.farm.client import TAGS, Place
 
 PARAMETERS = {
     "serial": "/dev/none", "meter": "/dev/m", "volts": 3.0, "rail": "VDD", "card_on_rail": True, "target_name": "nrf52840dk",
@@ -17,89 +19,126 @@ PARAMETERS = {
 
 
 class FakeFarm:
-    """Places handed out in the order of the reservations."""
+    """Places handed out in the order of the reservations; one that waits gets none as long as they last."""
 
     def __init__(self, names):
-        self.names, self.free, self.released = names, deque(names), []
+        self.names, self.free, self.released, self.cancelled = names, deque(names), [], []
+        self.tokens = iter(range(100))
 
     def reserve(self, **tags):
-        assert tags == loopback.TAGS
-        return f"token-{len(self.free)}"
+        assert tags == TAGS
+        return next(self.tokens)
 
-    def wait(self, token):
-        pass
+    def wait(self, token, deadline_s):
+        return token < len(self.names)
 
     def acquire(self, token):
         return Place(self.free.popleft(), "localhost", PARAMETERS)
 
-    def release(self, name, token):
+    def release(self, name):
         self.released.append(name)
 
+    def cancel(self, token):
+        self.cancelled.append(token)
 
-def result(name, outcome):
-    return {"name": name, "outcome": outcome, "seconds": 0.1, "reason": ""}
+
+class FakeHosts:
+    """Benches on which every test passes; `dies` says at which test which place's board dies, `fails` which tests fail."""
+
+    def __init__(self, dies=(), fails=()):
+        self.dies, self.fails, self.dead = dict(dies), fails, set()
+
+    def run(self, place, words, folder, deadline_s):
+        if words == ["farm", "check"]:
+            gone = place.name in self.dead
+            return {"broken": "port" if gone else "", "reason": "it is gone" if gone else "", "reached": []}
+        assert words[:4] == ["hil", "--suite", "hil", "--exitfirst"]
+        tests = []
+        for name in words[4:]:
+            if self.dies.get(place.name) == name:
+                self.dead.add(place.name)
+            outcome = "invalid" if place.name in self.dead else "failed" if name in self.fails else "passed"
+            tests.append({"name": name, "outcome": outcome, "seconds": 0.1, "reason": "", "meter_samples": "100"})
+            if outcome != "passed":
+                break
+        return {"tests": tests}
 
 
-@pytest.fixture
-def distribution(monkeypatch):
-    """A function that runs tests on places; `dies` says at which test which place's board dies."""
-
-    def make(tests, places, dies):
-        dead = set()
-
-        def run_part(place, suite, bench, part):
-            found = []
-            for name in part:
-                if dies.get(place.name) == name:
-                    dead.add(place.name)
-                found.append(result(name, "invalid" if place.name in dead else "passed"))
-            return found
-
-        class Ready:
-            broken, reason = "port", "it is gone"
-
-            def __init__(self, bench):
-                self.name = bench.name
-
-            def reach(self):
-                return self.name not in dead
-
-        monkeypatch.setattr(distribute, "run_part", run_part)
-        monkeypatch.setattr(distribute, "Readiness", Ready)
-        farm = FakeFarm(places)
-        work = distribute.Distribution(farm, Path("hil"), deque(tests))
-        return work, farm
-
-    return make
+def distribution(places, hosts):
+    farm = FakeFarm(places)
+    return distribute.Distribution(farm, Path("hil"), deque(TESTS), hosts=hosts), farm
 
 
 TESTS = [f"hil/test_x.py::test_{i}" for i in range(23)]
 
 
-def test_every_test_runs_once(distribution):
-    work, farm = distribution(TESTS, ["a", "b", "c"], {})
+def test_every_test_runs_once():
+    work, farm = distribution(["a", "b", "c"], FakeHosts())
     found = work.run(3)
     assert sorted(test["name"] for test in found["tests"]) == sorted(TESTS)
-    assert found["passed"] == 23 and sorted(farm.released) == ["a", "b", "c"]
+    assert found["passed"] == 23 and found["samples"] == 2300 and found["lost_samples"] == 0
+    assert sorted(farm.released) == ["a", "b", "c"] and sorted(farm.cancelled) == [0, 1, 2]
 
 
-def test_a_board_that_dies_costs_one_test_and_the_rest_go_on(distribution):
-    work, farm = distribution(TESTS, ["a"], {})
-    first = work._take()[1]
-    work.waiting.extendleft(reversed(TESTS[:4]))
-    work, farm = distribution(TESTS, ["a", "b"], {"a": first, "b": "nothing"})
-    found = work.run(2)
-    assert sorted(test["name"] for test in found["tests"]) == sorted(TESTS)
-    died = [test for test in found["tests"] if test["outcome"] == "invalid"]
-    assert len(died) <= 1 and all(test["name"] == first for test in died)
-    assert set(found["broken_places"]) == {test["place"] for test in died}
-    assert sorted(farm.released) == ["a", "b"]
+def test_a_worker_without_a_place_does_not_outlast_the_tests():
+    work, farm = distribution(["a"], FakeHosts())
+    assert work.run(2)["passed"] == 23
+    assert farm.released == ["a"] and sorted(farm.cancelled) == [0, 1]
 
 
-def test_when_every_place_breaks_it_says_so(distribution):
-    work, _ = distribution(TESTS, ["a"], {"a": TESTS[5]})
+def test_a_board_that_dies_costs_one_test_and_the_rest_go_on():
+    # at the last test the others have run out of work, and must still be there for what it gives back
+    for dying in (TESTS[0], TESTS[20]):
+        work, farm = distribution(["a", "b"], FakeHosts({"a": dying, "b": None}))
+        found = work.run(2)
+        assert sorted(test["name"] for test in found["tests"]) == sorted(TESTS)
+        died = [test for test in found["tests"] if test["outcome"] == "invalid"]
+        assert len(died) <= 1 and all(test["name"] == dying for test in died)
+        assert set(found["broken_places"]) == {test["place"] for test in died}
+        assert sorted(farm.released) == ["a", "b"]
+
+
+def test_a_test_that_fails_breaks_no_place():
+    work, _ = distribution(["a"], FakeHosts(fails=TESTS[5:7]))
+    found = work.run(1)
+    assert found["failed"] == 2 and found["passed"] == 21 and found["broken_places"] == {}
+
+
+def test_when_every_place_breaks_it_says_so():
+    work, _ = distribution(["a"], FakeHosts({"a": TESTS[5]}))
     with pytest.raises(BoardError, match="a: port: it is gone"):
         work.run(1)
+
+
+@pytest.fixture
+def other_host(tmp_path, monkeypatch):
+    """A place on another host, reached by an `ssh` that runs the command here, and a checkout there."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ssh").write_text(
+        '#!/bin/sh\n[ "$1 $2 $3" = "-o BatchMode=yes pi1" ] || exit 9\nexec sh -c "$4"\n')
+    (tmp_path / "bin" / "ssh").chmod(0o755)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return Place("a", "pi1", PARAMETERS), tmp_path
+
+
+def test_a_command_runs_beside_its_bench_by_ssh(other_host):
+    place, checkout = other_host
+    found = host.Hosts().run(place, ["farm", "check"], checkout, 60)
+    assert found["broken"] == "port" and "/dev/none" in found["reason"]
+
+
+def test_a_command_that_fails_or_hangs_is_told(other_host):
+    place, checkout = other_host
+    with pytest.raises(BoardError, match=r"a: model: no such folder"):
+        host.Hosts().run(place, ["hil", "--suite", "model"], checkout, 60)
+    with pytest.raises(BoardError, match=r"tercet solve on pi1 failed"):
+        host.Hosts().run(place, ["solve", "--no-such-option"], checkout, 60)
+    with pytest.raises(BoardError, match=r"did not end within 0.01 s"):
+        host.Hosts().run(place, ["farm", "check"], checkout, 0.01)
 
 
 def test_a_place_becomes_a_bench_file(tmp_path):
