@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
-BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress
+BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress bench-packed
 .PHONY: help demo test farm-setup farm-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
@@ -42,8 +42,8 @@ generate: ## the device's constants from the host's tables
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
 	@$(PYTHON) firmware/kernels/generate_opcodes.py >build/tk_opcodes.h && mv build/tk_opcodes.h firmware/kernels/tk_opcodes.h
 
-$(BENCHES): setup ## a table, and the same under build/bench
-	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%)
+$(BENCHES): setup ## a table, and the same under build/bench; DOCS=FILE writes it as Markdown too
+	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%) $(if $(DOCS),--docs $(DOCS))
 
 clean: ## everything that was built or installed here
 	@rm -rf build demo .venv

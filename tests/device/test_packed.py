@@ -80,7 +80,7 @@ def test_the_virtual_board_gives_the_labels_of_the_host_and_tells_cycles_and_ene
     subject = packed.Subject(files, samples.reshape(100, 64), host.labels(samples), ((40, 64), (20, 40), (10, 20)))
     with bench.select() as found:
         rows = {row["name"]: row for row in packed.run(found, subject, say=lambda _: None)}
-    assert rows["deployed-labels-equal"]["value"] == 100
+    assert rows["labels-equal"]["value"] == 100
     assert 2.0 < rows["inference-cycles-dense"]["value"] / (40 * 64 + 20 * 40 + 10 * 20) < 8.0
     assert rows["csc-speedup"]["value"] > 0.8 and rows["inference-energy-dense"]["value"] > 0
     assert {row["provenance"] for row in rows.values()} == {"modelled"}

@@ -7,15 +7,14 @@ import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tercet import artifacts
 from tercet.board import bench as benches
-from tercet.cli import options
+from tercet.cli import options, tables
 
-Rows = list[dict[str, Any]]
+Say = Callable[[str], None]
 # name -> (function, whether it runs on a board); called with `say=`, and with the bench where it runs on one
 BENCHES = {
     "kernels": ("tercet.profile.kernels:run", True),
@@ -23,62 +22,57 @@ BENCHES = {
     "board": ("tercet.board.speed:run", False),
     "runtime": ("tercet.profile.runtime:run", True),
     "compress": ("tercet.cli.bench:compression", True),
+    "packed": ("tercet.cli.bench:packed", True),
 }
 
 
-def compression(found: benches.Bench, *, say: Callable[[str], None]) -> Rows:
-    """The compression table: trained on this machine, then the compressed network on the board."""
+def compression(found: benches.Bench, *, say: Say) -> tables.Rows:
+    """The compression table: trained on this machine, then two of its networks on the board."""
     from tercet.compress import bench as compress
-    from tercet.profile import packed
 
     rows = compress.run(say=say)
-    return rows + packed.run(found, packed.subject_of(compress.FOLDER), say=say)
+    return rows + packed(found, say=say)
 
 
-def table(rows: Rows) -> str:
-    """Rows of equal keys as aligned columns."""
-    if not rows:
-        return "nothing was measured"
-    cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+def packed(found: benches.Bench, *, say: Say) -> tables.Rows:
+    """The board's part of the compression table; trains the networks if no earlier run left them."""
+    from tercet.compress import bench as compress
+    from tercet.profile import packed as on_board
 
-
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def named(rows: Rows) -> Rows:
-    """`{"name","value","unit","provenance"}` rows; a workload's figures become a row each."""
-    flat: Rows = []
-    for row in rows:
-        if "name" in row:
-            flat.append(row)
-            continue
-        for unit, key in (("instructions", "instructions"), ("cycles", "cycles"), ("B", "ram_bytes")):
-            entry = {"name": f"{row['workload']}-{key}", "value": row[key], "unit": unit, "provenance": row["provenance"]}
-            flat.append(entry)
-    return flat
+    compress.leave_both(say=say)
+    rows = []
+    for name, prefix in (("pruned", ""), ("deployed", "deployed-")):
+        rows += on_board.run(found, on_board.subject_of(compress.FOLDER / name), say=say, prefix=prefix)
+    return [compress.with_seeds(row) for row in rows]
 
 
 @click.command()
 @click.argument("what", type=click.Choice(sorted(BENCHES)))
 @options.hardware
+@click.option("--docs", type=click.Path(dir_okay=False), help="Also write the table as Markdown, with date and machine.")
 @options.json_option
-def bench(what: str, board_name: str | None, bench_file: str | None, as_json: bool) -> None:
-    """Measure a table: kernels, solver, board, runtime or compress; kernels and runtime on a board.
+def bench(what: str, board_name: str | None, bench_file: str | None, docs: str | None, as_json: bool) -> None:
+    """Measure a table: kernels, solver, board, runtime, compress or packed (the board's part of compress).
 
     \b
     Example:
       tercet bench kernels --json
+      tercet bench compress --docs docs/compression-table.md
     """
+    rows = measured(what, board_name, bench_file)
+    artifacts.write_bytes(Path("build/bench") / f"bench-{what}.json", (json.dumps(tables.named(rows), indent=1) + "\n").encode())
+    if docs:
+        page = tables.markdown(f"Measured: {what}", f"tercet bench {what}", rows)
+        artifacts.write_bytes(docs, page.encode())
+    options.show(rows, as_json, tables.table(rows))
+
+
+def measured(what: str, board_name: str | None, bench_file: str | None) -> tables.Rows:
+    """The rows of a table, on the board that the options name where it runs on one."""
     place, on_board = BENCHES[what]
     module, _, name = place.partition(":")
-    run: Callable[..., Rows] = getattr(import_module(module), name)
-    if on_board:
-        with benches.select(board_name, Path(bench_file) if bench_file else None) as found:
-            rows = run(found, say=options.say)
-    else:
-        rows = run(say=options.say)
-    artifacts.write_bytes(Path("build/bench") / f"bench-{what}.json", (json.dumps(named(rows), indent=1) + "\n").encode())
-    options.show(rows, as_json, table(rows))
+    run: Callable[..., tables.Rows] = getattr(import_module(module), name)
+    if not on_board:
+        return run(say=options.say)
+    with benches.select(board_name, Path(bench_file) if bench_file else None) as found:
+        return run(found, say=options.say)

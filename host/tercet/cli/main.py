@@ -10,6 +10,7 @@ import sys
 import click
 
 from tercet import __version__
+from tercet.cli import options
 from tercet.errors import TercetError
 
 # verb -> (group, module under tercet.cli that defines a command of that name)
@@ -61,6 +62,7 @@ def cli() -> None:
       tercet demo                         no board needed: everything on the virtual one
       tercet train model.json --data digits --board mine
     """
+    options.show_progress()
 
 
 def main(arguments: list[str] | None = None) -> None:

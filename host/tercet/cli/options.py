@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -61,3 +62,16 @@ def show(result: Any, as_json: bool, text: str | None = None) -> None:
 def say(message: str) -> None:
     """Progress and diagnostics go to stderr."""
     click.echo(message, err=True)
+
+
+class _Progress(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def show_progress() -> None:
+    """What the stages log goes to stderr from now on."""
+    logger = logging.getLogger("tercet")
+    if not any(isinstance(handler, _Progress) for handler in logger.handlers):
+        logger.addHandler(_Progress())
+        logger.setLevel(logging.INFO)

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compression table on MNIST 60k: medians of three seeds, bytes on disk, errors in percent of the full test set.
-
-Trained weights are kept in `build/bench/compress` by a hash of their recipe, so an interrupted run goes on where it stopped.
-"""
+"""The compression table on MNIST 60k: medians of three seeds, bytes on disk, errors in percent of the full test set."""
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -15,85 +11,26 @@ from typing import Any
 import numpy as np
 
 from tercet import artifacts, datasets
-from tercet.compress import codebook, deep, fixedpoint, lowrank, prune, ternary
+from tercet.compress import codebook, fixedpoint, lowrank, prune, ternary
 from tercet.compress.finetune import Recipe, teacher_of, train
-from tercet.compress.network import Network, Samples, weight_layers
+from tercet.compress.lab import Lab, Say
+from tercet.compress.network import Network, weight_layers
 from tercet.compress.packed import integer, pack, tensor
 from tercet.compress.packed.execution import Execution
 from tercet.compress.report import f32_bytes
 from tercet.compress.subjects import Subject, lenet5, lenet300
-from tercet.model import initialise
-from tercet.model.graph import Model
 from tercet.model.weights import Weights
 
 FOLDER = Path("build/bench/compress")
 SEEDS = (0, 1, 2)
 DEPLOYED_SAMPLES = 1000
 HAN_DENSITIES = (0.08, 0.09, 0.26)  # of LeNet-300-100 in Deep Compression, where the Huffman row is judged
-Say = Callable[[str], None]
 
 
 MILD_DENSITIES, MILD = (0.05, 0.1, 0.5), Recipe(epochs=20, rate=1e-3, shift_pixels=1)
 TERNARY = Recipe(epochs=8, rate=1e-3, shift_pixels=1)
+COMPENSATED = 10_000  # samples on which weights make up for each other's rounding
 TUNED = Recipe(epochs=4, rate=5e-4, shift_pixels=1)
-
-
-class Lab:
-    """The data, the cache of trained weights, and the steps that several rows share."""
-
-    def __init__(self, folder: Path, say: Say, found: datasets.Dataset) -> None:
-        self.train = Samples(found.inputs("train", flat=False), found.labels("train"))
-        self.test = Samples(found.inputs("test", flat=False), found.labels("test"))
-        self.test_u8, self.divisor = found.test_x, round(1 / found.scale)
-        self.folder, self.say = folder, say
-
-    def kept(self, name: str, recipe: object, make: Callable[[], Weights]) -> Weights:
-        """The weights made by `make`, or those that an earlier run with the same recipe left."""
-        path = self.folder / f"{name}-{artifacts.sha256_bytes(repr(recipe).encode())[:10]}.npz"
-        if path.is_file():
-            with np.load(path) as archive:
-                return {key: archive[key] for key in archive.files}
-        self.say(f"training {name}")
-        weights = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **weights)  # type: ignore[arg-type]
-        return weights
-
-    def base(self, subject: Subject, seed: int) -> Weights:
-        """The dense network."""
-        recipe, network = subject.base.with_(seed=seed), Network(subject.model)
-        start = initialise(subject.model, seed)
-        return self.kept(f"base-{subject.key}-{seed}", recipe, lambda: train(network, start, self.train, recipe))
-
-    def pruned(self, subject: Subject, seed: int) -> Weights:
-        """The pruned network, taught by the dense one."""
-        network, base = Network(subject.model), self.base(subject, seed)
-        recipe = subject.pruning.with_(seed=seed)
-        named = prune.named_densities(network, subject.densities)
-        teacher = teacher_of(network, base)
-        return self.kept(
-            f"pruned-{subject.key}-{seed}",
-            (recipe, subject.densities),
-            lambda: prune.prune(network, base, self.train, named, recipe, teacher=teacher),
-        )
-
-    def shared(self, subject: Subject, seed: int) -> Weights:
-        """The network after Deep Compression."""
-        network, recipe = Network(subject.model), subject.sharing.with_(seed=seed)
-        pruned = self.pruned(subject, seed)
-        start, biases = deep.rounded_biases(network, pruned)
-        names = [layer.parameters["w"] for layer in weight_layers(subject.model)]
-        bits = dict(zip(names, subject.bits, strict=True))
-        teacher = teacher_of(network, self.base(subject, seed))
-
-        def make() -> Weights:
-            return codebook.share(network, start, self.train, bits, recipe, teacher=teacher, value_bits=8, frozen=biases)
-
-        return self.kept(f"shared-{subject.key}-{seed}", (recipe, subject.pruning, subject.densities, subject.bits), make)
-
-    def error(self, model: Model, weights: Weights, hook: Any = None) -> float:
-        """Percent of the test set."""
-        return Network(model).error_percent(weights, self.test, hook)
 
 
 Figures = dict[str, float]
@@ -115,10 +52,11 @@ def deep_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
 def prune_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
     """Pruning alone, f32 values and coded positions on disk: a mild density, and `sparse` that of Deep Compression."""
     base = lab.error(subject.model, lab.base(subject, seed))
-    mild = dataclasses.replace(subject, densities=MILD_DENSITIES, pruning=MILD)
     found: Figures = {}
-    for name, each in (("prune-lenet300", mild), ("prune-lenet300-sparse", subject)):
-        weights = lab.pruned(each, seed)
+    for name, densities, recipe in (
+        ("prune-lenet300", MILD_DENSITIES, MILD), ("prune-lenet300-sparse", subject.densities, subject.pruning)
+    ):  # fmt: skip
+        weights = lab.pruned(subject, densities, recipe, seed)
         found[f"{name}-ratio"] = f32_bytes(subject.model) / len(pack(subject.model, weights))
         found[f"{name}-delta"] = lab.error(subject.model, weights) - base
     return found
@@ -127,12 +65,14 @@ def prune_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
 def fixed_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
     """Dynamic precision without retraining, and the static baseline."""
     weights, network = lab.base(subject, seed), Network(subject.model)
-    base, x = lab.error(subject.model, weights), lab.train.x[:1000]
+    base, x, many = lab.error(subject.model, weights), lab.train.x[:1000], lab.train.x[:COMPENSATED]
     ways: dict[str, dict[str, Any]] = {
         "fixedpoint-8-8-delta": {},
         "fixedpoint-8-8-l1-delta": {"rule": "l1"},
         "fixedpoint-4-8-delta": {"weight_bits": 4},
         "fixedpoint-4-8-channel-delta": {"weight_bits": 4, "per_channel": True},
+        "fixedpoint-4-8-compensated-delta": {"weight_bits": 4, "compensate_on": many},
+        "fixedpoint-4-8-channel-compensated-delta": {"weight_bits": 4, "per_channel": True, "compensate_on": many},
         "fixedpoint-4-4-delta": {"weight_bits": 4, "map_bits": 4},
     }
     points = {name: fixedpoint.dynamic(network, weights, x, **way) for name, way in ways.items()}
@@ -186,25 +126,45 @@ def huffman_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
     return {"huffman-over-entropy": sum(c.stream_bits for c in codings) / sum(c.entropy_bits for c in codings)}
 
 
-def leave_deployable(lab: Lab, subject: Subject, seed: int) -> None:
-    """Writes what `tercet.profile.packed` runs on a board: the compressed network in two formats, samples and labels."""
-    weights, network = lab.shared(subject, seed), Network(subject.model)
-    fractions = fixedpoint.calibrate(network, weights, weights, lab.train.x[:500])
-    samples = lab.test_u8[:DEPLOYED_SAMPLES]
+def leave_deployable(lab: Lab, subject: Subject, weights: Weights, name: str) -> None:
+    """Writes what `tercet.profile.packed` runs on a board into the folder `name`: the network (weights of 8 bits) in two
+    formats, samples and the host's labels."""
+    fractions = fixedpoint.calibrate(Network(subject.model), weights, weights, lab.train.x[:500])
+    samples, folder = lab.test_u8[:DEPLOYED_SAMPLES], lab.folder / name
     host = integer.lower(subject.model, weights, fractions, lab.divisor)
-    names = [layer.name for layer in weight_layers(subject.model)]
+    layers = weight_layers(subject.model)
     for kind in ("csc", "delta"):
-        data = pack(subject.model, weights, Execution(fractions, lab.divisor, dict.fromkeys(names, kind)))
-        artifacts.write_bytes(lab.folder / f"{kind}.trz", data)
-    shapes = [weights[layer.parameters["w"]].shape for layer in weight_layers(subject.model)]
-    np.savez(lab.folder / "samples.npz", samples=samples.reshape(len(samples), -1), labels=host.labels(samples), shapes=shapes)
+        formats = {layer.name: kind for layer in layers}
+        artifacts.write_bytes(folder / f"{kind}.trz", pack(subject.model, weights, Execution(fractions, lab.divisor, formats)))
+    shapes = [weights[layer.parameters["w"]].shape for layer in layers]
+    np.savez(folder / "samples.npz", samples=samples.reshape(len(samples), -1), labels=host.labels(samples), shapes=shapes)
+
+
+def leave_both(*, say: Say, folder: Path = FOLDER, cache: Path | None = None) -> None:
+    """`deployed`, the network after Deep Compression, and `pruned`, the mildly pruned one in 8 bits without retraining."""
+    lab, subject, seed = Lab(folder, say, datasets.load("mnist", cache=cache)), lenet300(), SEEDS[0]
+    leave_deployable(lab, subject, lab.shared(subject, seed), "deployed")
+    network, mild = Network(subject.model), lab.pruned(subject, MILD_DENSITIES, MILD, seed)
+    leave_deployable(lab, subject, fixedpoint.round_weights(network, mild, 8), "pruned")
 
 
 _UNITS = {"ratio": "x", "error": "%", "delta": "points", "bytes": "B", "entropy": "1"}
 
 
+PUBLISHED = {
+    "deep-lenet300-ratio": 40, "deep-lenet300-error": 1.58, "deep-lenet300-base-error": 1.64, "deep-lenet5-ratio": 39,
+    "deep-lenet5-error": 0.74, "deep-lenet5-base-error": 0.80, "prune-lenet300-ratio": 12, "prune-lenet300-delta": -0.05,
+}  # fmt: skip  # Han et al. 2015 and 2016, on networks and training of their own
+
+
+def with_seeds(row: dict[str, Any], seeds: list[float] | None = None) -> dict[str, Any]:
+    """The row with the value of each seed (its own by default) and what was published."""
+    found = [round(float(each), 5) for each in seeds or [row["value"]]]
+    return row | {"seeds": found, "published": PUBLISHED.get(row["name"])}
+
+
 def run(*, say: Say, folder: Path = FOLDER, cache: Path | None = None) -> list[dict[str, Any]]:
-    """Rows `{"name","value","unit","provenance"}`, medians over the seeds; the files of the first seed stay in `folder`."""
+    """Rows `{"name","value","unit","provenance","seeds","published"}`; values are medians over the seeds."""
     lab, small = Lab(folder, say, datasets.load("mnist", cache=cache)), lenet300()
     parts: list[tuple[Callable[[Lab, Subject, int], Figures], Subject]] = [
         (deep_figures, small), (deep_figures, lenet5()), (prune_figures, small), (fixed_figures, small),
@@ -212,11 +172,10 @@ def run(*, say: Say, folder: Path = FOLDER, cache: Path | None = None) -> list[d
     ]  # fmt: skip
     rows = []
     for figures, subject in parts:
-        seeds = [figures(lab, subject, seed) for seed in SEEDS]
-        for name in seeds[0]:
-            value = statistics.median(each[name] for each in seeds)
-            say(f"{name}: {value:.4g}")
-            unit = _UNITS[name.rsplit("-", 1)[1]]
-            rows.append({"name": name, "value": round(value, 5), "unit": unit, "provenance": "measured"})
-    leave_deployable(lab, small, SEEDS[0])
+        found = [figures(lab, subject, seed) for seed in SEEDS]
+        for name in found[0]:
+            seeds = [each[name] for each in found]
+            value, unit = round(statistics.median(seeds), 5), _UNITS[name.rsplit("-", 1)[1]]
+            rows.append(with_seeds({"name": name, "value": value, "unit": unit, "provenance": "measured"}, seeds))
+            say(f"{name}: {value:.4g} {unit}")
     return rows

@@ -56,8 +56,8 @@ def best_fraction(values: np.ndarray, bits: int = 8) -> int:
     return min(candidates, key=lambda fraction: float(((round_to(values, fraction, bits) - values) ** 2).sum()))
 
 
-def round_to(values: np.ndarray, fraction: int, bits: int = 8) -> np.ndarray:
-    """The nearest multiples of 2^-fraction in the two's complement range of `bits`, f32."""
+def round_to(values: np.ndarray, fraction: int | np.ndarray, bits: int = 8) -> np.ndarray:
+    """The nearest multiples of 2^-fraction (one, or one a value) in the two's complement range of `bits`, f32."""
     limit = 2 ** (bits - 1)
     return (np.clip(np.rint(np.ldexp(values, fraction)), -limit, limit - 1) * 2.0**-fraction).astype(np.float32)
 

@@ -7,6 +7,8 @@ What a compression method must preserve while the weights move (a mask, a codebo
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,6 +17,9 @@ import numpy as np
 from tercet.compress.network import Network, Samples
 from tercet.errors import InputError
 from tercet.model.weights import Weights
+
+PROGRESS_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -138,12 +143,16 @@ def train(
     """
     constraint, frozen = constraint or Constraint(), frozen or set()
     trained = {name: np.array(value, np.float32) for name, value in weights.items()}
-    samples = samples.checked()
+    samples = samples.checked(network.classes)
     x, labels = network.shaped(samples.x), samples.labels
     generator = np.random.default_rng(recipe.seed)
     optimizer = Optimizer(recipe)
     steps, done = recipe.epochs * -(-len(x) // recipe.batch), 0
-    for _ in range(recipe.epochs):
+    told = time.monotonic()
+    for epoch in range(recipe.epochs):
+        if time.monotonic() - told > PROGRESS_S:
+            _log.info("trained %d of %d epochs", epoch, recipe.epochs)
+            told = time.monotonic()
         order = generator.permutation(len(x))
         for at in range(0, len(x), recipe.batch):
             rows = order[at : at + recipe.batch]

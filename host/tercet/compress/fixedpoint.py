@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tercet.compress import compensate
 from tercet.compress.codebook import round_to
 from tercet.compress.network import Hook, Network, weight_layers
 from tercet.errors import InputError
@@ -64,19 +65,36 @@ def best_length(values: np.ndarray, target: np.ndarray, bits: int, rule: str) ->
     return min(tried, key=lambda fraction: RULES[rule](round_to(values, fraction, bits) - target))
 
 
-def round_weights(network: Network, weights: Weights, bits: int, *, rule: str = "squared", per_channel: bool = False) -> Weights:
+def round_weights(
+    network: Network,
+    weights: Weights,
+    bits: int,
+    *,
+    rule: str = "squared",
+    per_channel: bool = False,
+    x: np.ndarray | None = None,
+) -> Weights:
     """Weights of dense and convolution layers on grids of `bits`, per layer or per output channel; biases on 8 bits.
 
-    Other parameters (normalisation) stay as they are. Zeros stay zero.
+    With samples `x` the weights of a layer make up for each other's rounding (`compensate.py`); without, zeros stay zero.
+    Other parameters (normalisation) stay as they are.
     """
     if not 2 <= bits <= 16:
         raise InputError(f"weights of {bits} bits: 2 to 16 are possible")
     rounded = dict(weights)
     for layer in weight_layers(network.model):
         name = layer.parameters["w"]
-        parts = list(weights[name]) if per_channel else [weights[name]]
-        grids = [round_to(part, best_length(part, part, bits, rule), bits) for part in parts]
-        rounded[name] = np.stack(grids) if per_channel else grids[0]
+        table = weights[name].reshape(len(weights[name]), -1)
+        parts = list(table) if per_channel else [table]
+        lengths = np.array([best_length(part, part, bits, rule) for part in parts]).repeat(1 if per_channel else len(table))
+
+        def onto_grid(values: np.ndarray, rows: slice, lengths: np.ndarray = lengths) -> np.ndarray:
+            return round_to(values, lengths[rows], bits)
+
+        if x is None:
+            rounded[name] = round_to(table, lengths[:, None], bits).reshape(weights[name].shape)
+        else:
+            rounded[name] = compensate.round_layer(network, rounded, layer, x, onto_grid)
         if "b" in layer.parameters:
             rounded[layer.parameters["b"]] = round_bias(weights[layer.parameters["b"]], rule)
     return rounded
@@ -136,9 +154,10 @@ def dynamic(
     map_bits: int = 8,
     rule: str = "squared",
     per_channel: bool = False,
+    compensate_on: np.ndarray | None = None,
 ) -> FixedPoint:
-    """Fixed point with a place of the binary point per layer and map."""
-    rounded = round_weights(network, weights, weight_bits, rule=rule, per_channel=per_channel)
+    """Fixed point with a place of the binary point per layer and map; `compensate_on` is the `x` of `round_weights`."""
+    rounded = round_weights(network, weights, weight_bits, rule=rule, per_channel=per_channel, x=compensate_on)
     fractions = calibrate(network, weights, rounded, x, bits=map_bits, rule=rule)
     return FixedPoint(rounded, fractions, weight_bits, map_bits)
 

@@ -20,6 +20,7 @@ from tercet.model.source import open_model
 from tercet.model.weights import Weights
 
 JUDGED_SHARE = 0.2
+LEAST_STEPS = 3000  # of retraining: a gradual schedule needs steps, however few the samples
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,18 @@ class Job:
         return number
 
     def recipe(self, epochs: int, rate: float) -> Recipe:
-        """How to train, with the run's `epochs`, `rate`, `seed`, `batch` and `shift_pixels`."""
+        """How to train, with the run's `epochs`, `rate`, `seed`, `batch` and `shift_pixels`.
+
+        Unless the run says so, `epochs` are more on a small data set: as many as make LEAST_STEPS steps (0 stay 0).
+        """
+        batch = max(1, int(self.number("batch", 64)))
+        if epochs and self.data:
+            epochs = max(epochs, -(-LEAST_STEPS // -(-len(self.data.train.x) // batch)))
         return Recipe(
             epochs=int(self.number("epochs", epochs)),
             rate=self.number("rate", rate),
             seed=int(self.number("seed", 0)),
-            batch=max(1, int(self.number("batch", 64))),
+            batch=batch,
             shift_pixels=int(self.number("shift_pixels", 0)),
         )
 

@@ -23,7 +23,7 @@ from tercet.compress.packed.head import write_head
 from tercet.errors import InfeasibleError
 from tercet.model.graph import Layer, Model
 from tercet.model.weights import Weights
-from tercet.units import format_bytes
+from tercet.units import format_bytes, format_joules
 
 DENSITIES = (1.0, 0.5, 0.3, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01)
 BITS = (8, 5, 4, 3)
@@ -146,7 +146,7 @@ def _undominated(choices: list[Choice]) -> list[Choice]:
 
 def possibilities(network: Network, weights: Weights, samples: Samples) -> dict[str, list[Choice]]:
     """The undominated possibilities of each weight layer, measured one at a time on the first samples."""
-    part = Samples(samples.x[:SCANNED], samples.labels[:SCANNED]).checked()
+    part = Samples(samples.x[:SCANNED], samples.labels[:SCANNED]).checked(network.classes)
     base = _loss(network, weights, part)
     thin = {layer.name for layer in lowrank.factorable(network.model)}
     table = {}
@@ -185,13 +185,15 @@ def choose(table: dict[str, list[Choice]], fixed: dict[str, int], budget: Budget
         best = _solve(table, fixed, others, name, time_limit_s) or _solve(table, fixed, {}, name, time_limit_s)
         assert best
         nearest[name] = best.totals[name]
-    said = ", ".join(f"{name} {_said(name, limits[name])}" for name in limits)
-    least = ", ".join(f"{name} {_said(name, value)}" for name, value in nearest.items())
+    said = ", ".join(_said(name, limits[name]) for name in limits)
+    least = ", ".join(_said(name, value) for name, value in nearest.items())
     raise InfeasibleError(f"no choice of the layers fits {said}", hint=f"the nearest possible: {least}", smallest=nearest)
 
 
 def _said(name: str, value: float) -> str:
-    return format_bytes(value) if name.endswith("bytes") else f"{value:,.0f}"
+    if name == "cycles":
+        return f"{value:,.0f} cycles ({format_joules(value * NJ_PER_CYCLE * 1e-9)} modelled)"
+    return f"{format_bytes(value)} of {'flash' if name == 'flash_bytes' else 'RAM'}"
 
 
 _FIELDS = {"flash_bytes": "file_bytes", "ram_bytes": "memory_bytes", "cycles": "cycles"}

@@ -17,6 +17,7 @@ from tercet.model.graph import Model
 from tercet.model.weights import Weights
 
 SCANNED = 2000  # samples of a sensitivity scan
+COMPENSATED = 10_000  # samples on which weights make up for each other's rounding
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Result:
 
 
 def _densities(job: Job) -> prune.Densities:
-    """From `density` (one number, a list, or by layer), else by a sensitivity scan with `rise` points a layer."""
+    """From `density` (of all weights together, a list, or by layer), else by a sensitivity scan with `rise` points a layer."""
     given = job.options.get("density")
+    if isinstance(given, float | int):
+        return prune.spread(job.network, float(given))
     if given is not None:
         return prune.named_densities(job.network, given)
     samples = job.needs("a sensitivity scan").train
@@ -102,15 +105,18 @@ def _bit_pair(text: Any) -> tuple[int, int]:
 
 
 def by_fixed_point(job: Job) -> Result:
-    """Dynamic precision: `bits` (8/8), `rule` (squared, or the paper's l1), `per_channel`, `static` (the baseline), no
-    retraining."""
+    """Dynamic precision: `bits` (8/8), `rule` (squared, or the paper's l1), `per_channel`, `compensate`, `static` (the
+    baseline), no retraining."""
     data, x = job.needs("dynamic precision"), job.calibration()
     weight_bits, map_bits = _bit_pair(job.options.get("bits", "8/8"))
     settings: dict[str, Any] = {"weight_bits": weight_bits, "map_bits": map_bits, "rule": job.options.get("rule", "squared")}
     if job.options.get("static"):
         point = fixedpoint.static(job.network, job.weights, x, **settings)
     else:
-        point = fixedpoint.dynamic(job.network, job.weights, x, per_channel=bool(job.options.get("per_channel")), **settings)
+        settings["per_channel"] = bool(job.options.get("per_channel"))
+        if job.options.get("compensate"):
+            settings["compensate_on"] = job.network.shaped(data.train.x[:COMPENSATED])
+        point = fixedpoint.dynamic(job.network, job.weights, x, **settings)
     execution = None
     if data.divisor and weight_bits <= 8 and map_bits == 8 and not job.options.get("per_channel"):
         execution = Execution(point.fractions, data.divisor, deep.best_formats(job.model, point.weights))

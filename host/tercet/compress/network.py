@@ -25,11 +25,18 @@ class Samples(NamedTuple):
     x: np.ndarray
     labels: np.ndarray
 
-    def checked(self) -> Samples:
-        """Itself with labels as int64; raises InputError when empty or of unequal lengths."""
+    def checked(self, classes: int | None = None) -> Samples:
+        """Itself with labels as int64; raises InputError when empty, of unequal lengths, or when a label is no class."""
         if len(self.x) == 0 or len(self.x) != len(self.labels):
             raise InputError(f"{len(self.x)} samples with {len(self.labels)} labels cannot be used")
-        return Samples(self.x, np.asarray(self.labels, np.int64))
+        labels = np.asarray(self.labels)
+        whole = labels.astype(np.int64)
+        wrong = (whole != labels) | (whole < 0) | (whole >= (classes or np.inf))
+        if labels.ndim != 1 or wrong.any():
+            found = labels[wrong][0] if labels.ndim == 1 else f"of shape {list(labels.shape[1:])}"
+            last = "up" if classes is None else f"to {classes - 1}"
+            raise InputError(f"a label is {found}", hint=f"labels are class numbers from 0 {last}, one a sample")
+        return Samples(self.x, whole)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ class Network:
                     f"{model.name}: layer {layer.name}: compression does not know {kind or layer.op}",
                     hint=f"it knows {', '.join(OPERATORS)}; activations {', '.join(ACTIVATION_KINDS)}",
                 )
+
+    @property
+    def classes(self) -> int:
+        """How many classes the output tells apart."""
+        return self.model.output_shape[-1]
 
     def shaped(self, x: np.ndarray) -> np.ndarray:
         """`x` as f32 `[samples, *input_shape]`; raises InputError when its samples have another size."""
@@ -118,7 +130,7 @@ class Network:
 
     def error_percent(self, weights: Weights, samples: Samples, hook: Hook | None = None) -> float:
         """The samples whose largest logit is not at their label, in percent; raises InputError on no samples."""
-        samples = samples.checked()
+        samples = samples.checked(self.classes)
         return 100.0 * float(np.mean(self.logits(weights, samples.x, hook).argmax(1) != samples.labels))
 
 

@@ -18,6 +18,7 @@ from tercet.compress.network import Network, Samples, weight_layers
 from tercet.errors import InputError
 from tercet.model.weights import Weights
 
+_DENSITY = "0.08 keeps 8 % of the weights"
 Densities = dict[str, float]
 SCAN_DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
@@ -26,7 +27,7 @@ def keep_largest(scores: np.ndarray, density: float) -> np.ndarray:
     """A mask of `scores` that keeps the `round(density * size)` largest (one at least; of equals those that come
     first)."""
     if not 0 < density <= 1:
-        raise InputError(f"a density of {density} is not in 0..1", hint="0.08 keeps 8 % of the weights")
+        raise InputError(f"a density of {density} is not in 0..1", hint=_DENSITY)
     count = max(1, round(density * scores.size))
     flat = scores.ravel()
     mask = np.zeros(scores.size, bool)
@@ -45,7 +46,10 @@ def named_densities(network: Network, densities: Densities | Sequence[float] | f
     layers = weight_layers(network.model)
     names = [layer.parameters["w"] for layer in layers]
     if isinstance(densities, float | int):
-        return dict.fromkeys(names, float(densities))
+        densities = [float(densities)] * len(names)
+    for density in densities.values() if isinstance(densities, dict) else densities:
+        if not 0 < density <= 1:
+            raise InputError(f"a density of {density} is not in 0..1", hint=_DENSITY)
     if isinstance(densities, dict):
         aliases = {layer.name: layer.parameters["w"] for layer in layers}
         found = {aliases.get(name, name): float(value) for name, value in densities.items()}
@@ -56,6 +60,28 @@ def named_densities(network: Network, densities: Densities | Sequence[float] | f
     if len(densities) != len(names):
         raise InputError(f"{len(densities)} densities for {len(names)} weight layers of {network.model.name}")
     return dict(zip(names, map(float, densities), strict=True))
+
+
+def spread(network: Network, density: float) -> Densities:
+    """Densities that keep the share `density` of all weights together; small layers, with few weights an input, keep more.
+
+    A layer's density is proportional to (inputs + outputs + kernel) / weights, 1 at most (Evci et al. 2020, after Mocanu et
+    al. 2018).
+    """
+    counts, leaning = {}, {}
+    for layer in weight_layers(network.model):
+        name = layer.parameters["w"]
+        shape = network.model.parameters[name].shape
+        counts[name], leaning[name] = int(np.prod(shape)), sum(shape) / np.prod(shape)
+    found = named_densities(network, density)
+    full: set[str] = set()
+    while True:
+        left = density * sum(counts.values()) - sum(counts[name] for name in full)
+        scale = left / max(sum(leaning[name] * counts[name] for name in counts if name not in full), 1e-30)
+        over = {name for name in counts if name not in full and scale * leaning[name] >= 1}
+        if not over:
+            return found | {name: 1.0 if name in full else float(scale * leaning[name]) for name in counts}
+        full |= over
 
 
 def prune_once(weights: Weights, densities: Densities, scores: Weights | None = None) -> Weights:

@@ -19,7 +19,7 @@ from tercet import resources, targets
 from tercet.board import sync
 from tercet.board.base import Board
 from tercet.board.bench import Bench
-from tercet.errors import BoardError, MeterError
+from tercet.errors import BoardError, InputError, MeterError
 from tercet.meter.base import open_meter
 from tercet.profile.region import measure_code
 
@@ -106,10 +106,10 @@ def _energy(board: Board, meter: Any, target: Any, kind: str, subject: Subject) 
     return float(np.mean(metered.net_j())) / REPEATS
 
 
-def run(bench: Bench, subject: Subject, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(bench: Bench, subject: Subject, *, say: Callable[[str], None], prefix: str = "") -> list[dict[str, Any]]:
     """Rows `{"name","value","unit","provenance"}`: labels that agree, cycles and energies, and the ratios to the dense network.
 
-    Raises BoardError when a label differs from the host's.
+    `prefix` goes before each name. Raises BoardError when a label differs from the host's.
     """
     target = targets.load(bench.target)
     meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
@@ -134,14 +134,14 @@ def run(bench: Bench, subject: Subject, *, say: Callable[[str], None]) -> list[d
                 joules[kind] = _energy(board, meter, target, kind, subject)
     if meter:
         meter.close()
-    return _rows(cycles, joules, same, provenance)
+    return [row | {"name": prefix + row["name"]} for row in _rows(cycles, joules, same, provenance)]
 
 
 def _rows(cycles: dict[str, float], joules: dict[str, float], same: int, provenance: str) -> list[dict[str, Any]]:
     def row(name: str, value: float, unit: str) -> dict[str, Any]:
         return {"name": name, "value": value, "unit": unit, "provenance": provenance}
 
-    rows = [row("deployed-labels-equal", same, "samples")]
+    rows = [row("labels-equal", same, "samples")]
     rows += [row(f"inference-cycles-{kind}", round(value), "cycles") for kind, value in cycles.items()]
     rows += [row(f"inference-energy-{kind}", value * 1e6, "uJ") for kind, value in joules.items()]
     for kind, name in (("delta", "sparse"), ("csc", "csc")):
@@ -153,7 +153,12 @@ def _rows(cycles: dict[str, float], joules: dict[str, float], same: int, provena
 
 
 def subject_of(folder: Path) -> Subject:
-    """The subject that the compression table left in `folder`: `csc.trz`, `delta.trz` and `samples.npz`."""
+    """The subject that the compression table left in `folder`: `csc.trz`, `delta.trz` and `samples.npz`.
+
+    Raises InputError when there is none.
+    """
+    if not (folder / "samples.npz").is_file():
+        raise InputError(f"{folder}: holds no compressed network", hint="run `tercet bench compress` first")
     with np.load(folder / "samples.npz") as archive:
         samples, found, shapes = archive["samples"], archive["labels"], archive["shapes"]
     files = {kind: (folder / f"{kind}.trz").read_bytes() for kind in ("csc", "delta")}

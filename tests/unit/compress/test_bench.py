@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from tercet.compress import bench
+from tercet.compress import lab as lab_module
 from tercet.compress.finetune import Recipe
 from tercet.compress.packed import container, integer
 from tercet.compress.subjects import Subject, lenet5, lenet300
@@ -15,7 +16,7 @@ SHORT = Recipe(epochs=6, batch=32, rate=5e-3)
 
 @pytest.fixture(scope="module")
 def lab(digits, tmp_path_factory):
-    return bench.Lab(tmp_path_factory.mktemp("bench"), lambda _: None, digits)
+    return lab_module.Lab(tmp_path_factory.mktemp("bench"), lambda _: None, digits)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def test_every_row_has_its_figure(lab, subject):
                     bench.ternary_figures, bench.huffman_figures):  # fmt: skip
         rows |= figures(lab, subject, 0)
     assert {"deep-lenet300-ratio", "deep-lenet300-error", "prune-lenet300-ratio", "prune-lenet300-delta", "ttq-delta",
-            "fixedpoint-8-8-delta", "lowrank-4x-delta", "huffman-over-entropy"} <= set(rows)  # fmt: skip
+            "fixedpoint-8-8-delta",
+            "fixedpoint-4-8-compensated-delta", "lowrank-4x-delta", "huffman-over-entropy"} <= set(rows)  # fmt: skip
     assert rows["deep-lenet300-ratio"] > 8 and rows["deep-lenet300-error"] < 20
     assert abs(rows["fixedpoint-8-8-delta"]) < 1 and 1 <= rows["huffman-over-entropy"] < 1.1
     assert all(name.rsplit("-", 1)[1] in bench._UNITS for name in rows)
@@ -44,14 +46,14 @@ def test_every_row_has_its_figure(lab, subject):
 
 def test_trained_weights_are_kept(lab, subject, monkeypatch):
     first = lab.shared(subject, 0)
-    monkeypatch.setattr(bench, "train", None)
-    monkeypatch.setattr(bench.codebook, "share", None)
+    monkeypatch.setattr(lab_module, "train", None)
+    monkeypatch.setattr(lab_module.codebook, "share", None)
     assert all(np.array_equal(first[name], value) for name, value in lab.shared(subject, 0).items())
 
 
 def test_the_board_gets_what_the_host_judged(lab, subject):
-    bench.leave_deployable(lab, subject, 0)
-    found = packed.subject_of(lab.folder)
+    bench.leave_deployable(lab, subject, lab.shared(subject, 0), "deployed")
+    found = packed.subject_of(lab.folder / "deployed")
     assert found.shapes == ((40, 64), (20, 40), (10, 20)) and len(found.samples) == 359
     for data in found.files.values():
         model, weights, execution = container.unpack_all(data)

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from tercet.compress import fixedpoint
+from tercet.compress import compensate, fixedpoint
 from tercet.compress.codebook import round_to
 from tercet.compress.network import Samples
 from tercet.compress.packed import integer
@@ -50,6 +50,40 @@ def test_four_bit_weights_per_channel_beat_per_layer(conv_net, digits):
         for each in (False, True)
     ]
     assert gaps[1] < gaps[0] / 2
+
+
+@pytest.mark.parametrize("which", ["dense_net", "conv_net"])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_weights_that_make_up_for_each_other_respond_closer(which, per_channel, digits, request):
+    """Three bits: on samples not seen, the logits lie nearer to the exact ones, and the weights on their grids."""
+    net, weights = request.getfixturevalue(which)
+    x, unseen = digits.inputs()[:600], digits.inputs("test")
+    exact = net.logits(weights, unseen)
+    plain, better = (fixedpoint.round_weights(net, weights, 3, per_channel=per_channel, x=on) for on in (None, x))
+    distances = [float(((net.logits(found, unseen) - exact) ** 2).mean()) for found in (plain, better)]
+    assert distances[1] < 0.8 * distances[0]
+    for name in ("dense1.w", "dense2.w"):
+        for part in better[name] if per_channel else [better[name]]:
+            assert len(np.unique(part)) <= 8
+
+
+def test_a_single_rounding_error_is_spread_as_least_squares_would():
+    """With one input rounded, what the others take over is the least-squares solution for them."""
+    generator = np.random.default_rng(1)
+    x, w = generator.standard_normal((50, 4)), generator.standard_normal((3, 4))
+    hessian = x.T @ x
+    first = int(np.argmax(np.diag(hessian)))
+    calls = []
+
+    def only_the_first(column):
+        calls.append(column)
+        return np.round(column) if len(calls) == 1 else column
+
+    found = compensate.rounded(w, hessian, only_the_first)
+    rest = [at for at in range(4) if at != first]
+    error = x[:, [first]] * (w[:, first] - np.round(w[:, first]))
+    expected = w[:, rest] + np.linalg.lstsq(x[:, rest], error, rcond=None)[0].T
+    assert np.allclose(found[:, rest], expected) and np.array_equal(found[:, first], np.round(w[:, first]))
 
 
 def test_maps_are_the_stored_values_only(conv_net):

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from tercet.compress import finetune
 from tercet.compress.finetune import Recipe, shifted, teacher_of, train
 from tercet.compress.network import Network, Samples, macs
 from tercet.datasets import load
@@ -52,6 +53,14 @@ def test_gradients_are_the_slopes_of_the_loss(make):
 
 def _digits_model():
     return Builder("d", (1, 8, 8)).flatten().dense(32).relu().dense(10).model()
+
+
+def test_long_training_says_how_far_it_is(monkeypatch, caplog):
+    data, model = load("digits"), _digits_model()
+    monkeypatch.setattr(finetune, "PROGRESS_S", 0.0)
+    with caplog.at_level("INFO", "tercet"):
+        train(Network(model), initialise(model), Samples(data.inputs()[:50], data.labels()[:50]), Recipe(epochs=2))
+    assert caplog.messages[-1] == "trained 1 of 2 epochs"
 
 
 def test_training_learns_digits_and_repeats_exactly():

@@ -3,14 +3,31 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tercet.compress import curvature, prune
 from tercet.compress.finetune import Recipe, softmax
-from tercet.compress.network import Samples
+from tercet.compress.network import Network, Samples, weight_layers
 from tercet.errors import InputError
+from tercet.model import Builder
 
 
 def _error(net, weights, digits):
     return net.error_percent(weights, Samples(digits.inputs("test"), digits.labels("test")))
+
+
+@given(st.floats(0.001, 1.0))
+@settings(max_examples=40, deadline=None)
+def test_one_density_is_met_by_all_layers_together_and_spares_small_ones(density):
+    net = Builder("net", (1, 28, 28)).conv(6, 5).relu().max_pool(2).flatten().dense(100).relu().dense(10)
+    network = Network(net.model())
+    found = prune.spread(network, density)
+    parameters = network.model.parameters
+    sizes = {layer.parameters["w"]: parameters[layer.parameters["w"]].count for layer in weight_layers(network.model)}
+    kept = sum(sizes[name] * share for name, share in found.items())
+    assert kept == pytest.approx(density * sum(sizes.values()))
+    assert all(0 < share <= 1 for share in found.values())
+    assert found["conv2d1.w"] >= found["dense2.w"] >= found["dense1.w"]
 
 
 def test_keep_largest_counts_exactly_even_with_ties():

@@ -84,6 +84,19 @@ def test_a_calibration_set_of_the_wrong_shape_is_refused(saved, tmp_path):
         compress.run("fixedpoint", saved, wrong)
 
 
+def test_labels_that_are_no_classes_are_refused(saved, tmp_path):
+    x = np.zeros((20, 64), np.float32)
+    for label, text in ((10, "a label is 10"), (-1, "a label is -1"), (0.5, r"a label is 0\.5")):
+        path = tmp_path / "labels.npz"
+        np.savez(path, x=x, y=np.full(20, label))
+        for method in ("fixedpoint", "prune"):
+            with pytest.raises(InputError, match=text):
+                compress.run(method, saved, path, {"density": 0.5})
+    np.savez(path, x=x, y=np.eye(20))
+    with pytest.raises(InputError, match=r"a label is of shape \[20\]"):
+        compress.run("fixedpoint", saved, path)
+
+
 def test_data_files_that_cannot_be_used_are_refused(saved, tmp_path):
     cases = {
         "empty": {"x": np.zeros((0, 64)), "y": np.zeros(0)},
