@@ -9,7 +9,7 @@ from tercet.train.session import library_files
 OPEN = """
 import sys
 if '/lib' not in sys.path: sys.path.append('/lib')
-from tercet_device.loop import open_card
+from tercet_device.places import open_card
 from tercet_device.errors import DeviceError
 card = open_card({settings!r})
 at = min(card.ioctl(4, 0) - 64, 40000)

@@ -50,14 +50,16 @@ class DataSet:
     def shuffle(self, seed):
         """A new order of the training samples and the generator's next state.
 
-        Fisher-Yates on a multiply-with-carry generator that stays below 2^30, so that no big integer is made;
-        the host computes the same.
+        Fisher-Yates from the inside out, which needs no order before it: a seed alone tells an epoch's order. The
+        multiply-with-carry generator stays below 2^30, so that no big integer is made; the host computes the same.
         """
         state, order = seed, self.order
-        for i in range(len(order) - 1, 0, -1):
+        order[0] = 0
+        for i in range(1, len(order)):
             state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
             j = state % (i + 1)
-            order[i], order[j] = order[j], order[i]
+            order[i] = order[j]
+            order[j] = i
         return state
 
     def read_rows(self, arena, offset, samples, kernels):

@@ -9,78 +9,23 @@ from time import sleep_ms, ticks_diff, ticks_us
 
 from tercet_device import kernels, trace, weights
 from tercet_device.arena import Arena, settle
-from tercet_device.data import DataSet
+from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
+from tercet_device.places import open_card, open_data, open_log, open_store
 from tercet_device.plan import Plan
 from tercet_device.step import Step
-from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, FileStore, find_partition, prepare
 
-
-def open_card(settings):
-    """The card of a job's `store` entry."""
-    from machine import SPI, Pin
-
-    from tercet_device.sd import SDCard
-
-    pins = {name: Pin(settings[name]) for name in ("sck", "mosi", "miso")}
-    wires = SPI(settings["spi"], **pins), Pin(settings["cs"], Pin.OUT), kernels, settings["baudrate"]
-    if settings.get("native"):
-        try:
-            from tercet_device.native_card import NativeCard
-
-            return NativeCard(*wires, settings["native"])
-        except ImportError:
-            pass
-    return SDCard(*wires)
-
-
-def open_store(settings, blocks, card=None):
-    """The page store that a job asks for, at least `blocks` large; None when the plan pages nothing.
-
-    `card` is the open card when it holds the data set as well.
-    """
-    if not blocks:
-        return None
-    if settings is None:
-        raise DeviceError("card_missing", "the plan pages %d blocks and the board has no page store" % blocks)
-    if settings["kind"] == "file":
-        return FileStore(settings["path"], blocks)
-    data_too = card is not None
-    card = card or open_card(settings)
-    first, found = prepare(card, blocks)
-    return BlockStore(card, first, min(found, DATA_BLOCK) if data_too else found)
-
-
-def open_data(place, card):
-    """The data set in a file, or behind the pages of the card: `place` is then [bytes, CRC-32], and both must be right."""
-    if isinstance(place, str):
-        return DataSet(place)
-    stream = card_data(card, place)
-    if stream is None:
-        raise DeviceError("data", "the card does not hold this data set; `tercet deploy` writes it")
-    return DataSet("the card's data set", stream)
-
-
-def card_data(card, place):
-    """The data set [bytes, CRC-32] on the card as a stream; None when the card does not hold it.
-
-    The host writes both numbers in a block of their own before the data, as the last thing.
-    """
-    found = find_partition(card)
-    if not found or found[1] < DATA_BLOCK + 1 + -(-place[0] // BLOCK_BYTES):
-        return None
-    label = bytearray(BLOCK_BYTES)
-    card.readblocks(found[0] + DATA_BLOCK, label)
-    if label[:12] != struct.pack("<4sII", b"TDSC", *place):
-        return None
-    return BlockFile(card, found[0] + DATA_BLOCK + 1, place[0])
+# step, seed of the order, place in it, Adam's powers, and the learning curve's sums and best
+_STATE = "<III2ddIdII"
 
 
 class Training:
-    """A job made ready: plan checked, arena allocated, weights loaded, data and page store open."""
+    """A job made ready: plan checked, arena allocated, data and page store open, weights loaded or those of the last
+    checkpoint where the job is to `resume`.
+    """
 
-    def __init__(self, job):
+    def __init__(self, job, resume=False):
         self.job = job
         with open(job["plan"], "rb") as stream:
             plan = Plan(stream.read(), kernels, job.get("board_id"))
@@ -89,20 +34,49 @@ class Training:
         self.arena = Arena(plan.arena_bytes, kernels)
         card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
-        weights.load(job["weights"], plan, self.arena, kernels)
         store = open_store(job.get("store"), plan.page_blocks, card)
         self.pager = Pager(store, kernels, job["tensors"])
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))
-        self._seed, self._at = job["seed"], self.data.training
-        self._count = 0
+        self._seed = self._order_seed = job["seed"]
+        self._at = self.data.training
+        self.count = 0
         self._plateaus = job.get("rates", [])
         self._powers = [1.0, 1.0]
+        self.curve = Curve(job)
+        self._state = bytearray(struct.calcsize(_STATE))
+        self._log = open_log(job, self._state, plan, self.arena, card) if job.get("checkpoint") else None
+        if not (resume and self._continue()):
+            weights.load(job["weights"], plan, self.arena, kernels)
+            if self._log:
+                self._log.clear()
+
+    def _continue(self):
+        """Goes back to the last checkpoint; False when there is none."""
+        if not self._log or not self._log.load():
+            return False
+        curve, powers = self.curve, self._powers
+        (self.count, self._order_seed, self._at, powers[0], powers[1], curve.total, curve.count, curve.best,
+         curve.best_step, curve.misses) = struct.unpack(_STATE, self._state)
+        self._seed = self.data.shuffle(self._order_seed)
+        trace.emit("resumed", step=self.count)
+        return True
+
+    def save(self):
+        """Writes a checkpoint; a job without them raises DeviceError("checkpoint")."""
+        if not self._log:
+            raise DeviceError("checkpoint", "the job keeps none; `tercet deploy --checkpoint-every` makes one that does")
+        curve, powers = self.curve, self._powers
+        struct.pack_into(
+            _STATE, self._state, 0, self.count, self._order_seed, self._at, powers[0], powers[1], curve.total, curve.count,
+            curve.best, curve.best_step, curve.misses)
+        trace.emit("checkpoint", step=self.count, crc=self._log.save())
 
     def batch(self):
         """The indices of the next batch; a new order when the samples left do not fill one."""
         size = self.plan.batch
         if self._at + size > self.data.training:
+            self._order_seed = self._seed
             self._seed, self._at = self.data.shuffle(self._seed), 0
         self._at += size
         return self.data.order[self._at - size : self._at]
@@ -110,15 +84,15 @@ class Training:
     def settings(self):
         """Sets the float settings of the coming step: the rate of its plateau, Adam's corrections."""
         hyper = self.step.hyper
-        while self._plateaus and self._plateaus[0][0] <= self._count:
+        while self._plateaus and self._plateaus[0][0] <= self.count:
             hyper[0] = self._plateaus.pop(0)[1]
         if hyper[3]:
             powers = self._powers
             for i in range(2):
                 powers[i] *= hyper[3 + i]
                 hyper[6 + i] = 1.0 - powers[i]
-        hyper[10] = self._count
-        self._count += 1
+        hyper[10] = self.count
+        self.count += 1
 
     def metered(self, steps):
         """Runs `steps` steps with markers and a silent console and tells their losses and times afterwards."""
@@ -139,21 +113,29 @@ class Training:
         self.step.mark(False)
         trace.emit("metered", losses=list(losses), times_us=list(times), digest=weights.digest(self.plan, self.arena))
 
-    def plain(self, first, last):
-        """Runs steps `first` to `last` - 1 and tells the mean loss of each report's steps."""
-        every, size = self.job.get("report_every", 10), self.plan.batch
-        total = count = 0
-        begun = ticks_us()
-        for i in range(first, last):
+    def plain(self, pause=None):
+        """Runs the steps that are left, or until the curve is flat; False when `pause(step)` asked to stop before.
+
+        Checkpoints lie between steps; a pause leaves one behind.
+        """
+        curve, size, last = self.curve, self.plan.batch, self.job["steps"]
+        every = self.job["checkpoint"]["every"] if self._log else 0
+        curve.restart_clock()
+        while self.count < last and not curve.flat:
             self.settings()
-            total += self.step.run(self.batch())[0]
-            count += size
-            if (i + 1) % every == 0 or i + 1 == last:
-                spent_ms = ticks_diff(ticks_us(), begun) / 1000
-                trace.emit("step", step=i + 1, loss=total / count, ms=spent_ms * size / count)
-                total = count = 0
+            told = curve.add(self.count, self.step.run(self.batch())[0], size)
+            if curve.due(self.count) and curve.judge(self.count, *self.evaluate()) and self.job.get("result"):
+                weights.save(self.job["result"], self.plan, self.arena, kernels)
+            paused = pause is not None and self.count < last and pause(self.count)
+            if every and (self.count % every == 0 or self.count == last or curve.flat or paused):
+                self.save()
+            if paused:
+                trace.emit("paused", step=self.count)
+                return False
+            if told:
                 gc.collect()
-                begun = ticks_us()
+                curve.restart_clock()
+        return True
 
     def evaluate(self):
         """(mean loss, accuracy) over the samples that were held out.
@@ -175,30 +157,55 @@ class Training:
         return loss / held_out, correct / held_out
 
 
-def main(path):
-    """Runs the job in `path`; everything that happens is told in tagged lines, an error as its last."""
+def main(path, resume=False, pause=None):
+    """Runs the job in `path` and returns "done", "paused" or "error".
+
+    Everything that happens is told in tagged lines, an error as its last. With `resume` the job goes on from its last
+    checkpoint; `pause(step)`, called after each step, may ask to stop.
+    """
     try:
         with open(path) as stream:
             job = json.load(stream)
         gc.collect()
         free = gc.mem_free()
-        training = Training(job)
+        training = Training(job, resume)
         settle()
         trace.emit("ready", arena_bytes=training.arena.nbytes, heap_free_before=free, heap_free=gc.mem_free())
-        metered = min(job.get("metered_steps", 0), job["steps"])
-        if metered:
-            training.metered(metered)
-        training.plain(metered, job["steps"])
-        if job.get("evaluate", True):
-            loss, accuracy = training.evaluate()
-            trace.emit("evaluated", loss=loss, accuracy=accuracy)
-        if job.get("result"):
-            weights.save(job["result"], training.plan, training.arena, kernels)
-        pager = training.pager
-        trace.emit(
-            "done", steps=job["steps"], peak_arena_bytes=training.arena.high_water(),
-            digest=weights.digest(training.plan, training.arena),
-            bytes_out=pager.bytes_out, bytes_in=pager.bytes_in, retries=pager.retries,
-        )
+        return "done" if finish(training, pause) else "paused"
     except DeviceError as error:
         trace.emit("error", kind=error.kind, text=error.text)
+        return "error"
+
+
+def finish(training, pause=None):
+    """Runs what is left of a training that was made ready, evaluates and saves it; False when `pause` stopped it before."""
+    job, curve, first = training.job, training.curve, training.count
+    metered = min(job.get("metered_steps", 0), job["steps"])
+    if metered > training.count:
+        training.metered(metered)
+    if not training.plain(pause):
+        return False
+    if job.get("evaluate", True):
+        loss, accuracy = training.evaluate()
+        trace.emit("evaluated", loss=loss, accuracy=accuracy)
+    if job.get("result") and not curve.best_step:
+        weights.save(job["result"], training.plan, training.arena, kernels)
+    if job.get("boot"):
+        leave_boot(job["boot"])
+    pager = training.pager
+    trace.emit(
+        "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
+        peak_arena_bytes=training.arena.high_water(), digest=weights.digest(training.plan, training.arena),
+        bytes_out=pager.bytes_out, bytes_in=pager.bytes_in, retries=pager.retries,
+    )
+    return True
+
+
+def leave_boot(path):
+    """Removes the main.py that started the job: it is done."""
+    from os import remove
+
+    try:
+        remove(path)
+    except OSError:
+        pass

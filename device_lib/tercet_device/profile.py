@@ -13,8 +13,8 @@ from time import sleep_ms, ticks_diff, ticks_us
 from tercet_device import kernels, trace
 from tercet_device.arena import Arena, settle
 from tercet_device.errors import DeviceError
-from tercet_device.loop import open_card, open_data, open_store
 from tercet_device.pager import Pager
+from tercet_device.places import open_card, open_data, open_store
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 

@@ -43,9 +43,9 @@ def frugal(graph: Graph) -> list[Action]:
     actions[at:at] = [PageOut("dense1"), Free("dense1"), Free("x")]
     at = actions.index(Compute("dense3"))
     actions[at + 1 : at + 1] = [Free("dense2")]
-    at = actions.index(Update("dense3.update"))
+    at = actions.index(Compute("dense3.backward_data"))
     actions[at:at] = [PageIn("dense1"), Recompute("dense2")]
-    at = actions.index(Update("dense1.update"))
+    at = actions.index(Compute("dense1.activation_backward"))
     actions[at:at] = [Recompute("read_input")]
     return actions
 
@@ -57,11 +57,13 @@ def data() -> PackedData:
     return PackedData(rows, rng.integers(0, 3, 33), 26, 3, 1 / 255, -0.5)
 
 
-def job(actions: str, optimizer: dict[str, object], steps: int = 12) -> tuple[Graph, Plan, Job, PackedData]:
+def job(
+    actions: str, optimizer: dict[str, object], steps: int = 12, settings: Settings | None = None
+) -> tuple[Graph, Plan, Job, PackedData]:
     """Graph, plan, job and data by the schedule of that name."""
     graph = training_graph(MODEL, BATCH, optimizer=optimizer)
     schedule = Schedule(tuple({"keep_all": keep_all, "frugal": frugal}[actions](graph)))
     plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=4096)
     packed = data()
-    settings = Settings(steps=steps, metered_steps=4, report_every=4, baseline_ms=1)
+    settings = settings or Settings(steps=steps, metered_steps=4, report_every=4, baseline_ms=1)
     return graph, plan, make_job(graph, plan, initialise(MODEL, 1), packed, TARGET, settings), packed

@@ -62,7 +62,7 @@ def test_a_data_set_on_the_card_reads_as_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "data.tds").write_bytes(encoded)
     (tmp_path / "label").write_bytes(struct.pack("<4sII", b"TDSC", len(encoded), zlib.crc32(encoded)).ljust(512, b"\0"))
     code = f"""
-from tercet_device import loop, store, kernels, trace
+from tercet_device import places, store, kernels, trace
 class Card:
     def __init__(self):
         self.content = {{}}
@@ -76,16 +76,16 @@ class Card:
         for i in range(len(buffer) // 512):
             self.content[block + i] = bytes(buffer[512 * i : 512 * i + 512])
 card, place = Card(), [{len(encoded)}, {zlib.crc32(encoded)}]
-trace.emit("empty", found=loop.card_data(card, place) is not None)
+trace.emit("empty", found=places.card_data(card, place) is not None)
 first, count = store.prepare(card, {card.DATA_BLOCK} + 200)
 with open({str(tmp_path / "data.tds")!r}, "rb") as stream:
     content = stream.read()
 card.writeblocks(first + {card.DATA_BLOCK} + 1, content + bytes(-len(content) % 512))
-trace.emit("unlabelled", found=loop.card_data(card, place) is not None)
+trace.emit("unlabelled", found=places.card_data(card, place) is not None)
 with open({str(tmp_path / "label")!r}, "rb") as stream:
     card.writeblocks(first + {card.DATA_BLOCK}, stream.read())
-trace.emit("another", found=loop.card_data(card, [place[0], place[1] ^ 1]) is not None)
-sets = loop.open_data({str(tmp_path / "data.tds")!r}, None), loop.open_data(place, card)
+trace.emit("another", found=places.card_data(card, [place[0], place[1] ^ 1]) is not None)
+sets = places.open_data({str(tmp_path / "data.tds")!r}, None), places.open_data(place, card)
 same = 0
 for sample in list(range(29)) + [28, 0, 17, 3]:
     rows = [bytearray(784 * 4), bytearray(784 * 4)]

@@ -30,15 +30,23 @@ def run(code: str, folder: Path, heap: str = "2m", operators: str = "mlp") -> li
     return [json.loads(line[8:]) for line in done.stdout.splitlines() if line.startswith("@tercet ")]
 
 
-def run_job(job: Job, folder: Path, operators: str = "mlp", **changes: Any) -> list[dict[str, Any]]:
-    """The events of a job whose files lie in `folder`; `changes` replace settings of the job."""
-    settings = {**job.settings, "markers": None, "store": {"kind": "file", "path": str(folder / "pages")}}
+def prepare_job(job: Job, folder: Path, **changes: Any) -> Path:
+    """Writes a job's files into `folder`, `changes` replacing its settings, and returns the job's path."""
+    settings = {**job.settings, "markers": None, "card": None, "store": {"kind": "file", "path": str(folder / "pages")}}
     for path, data in job.files.items():
         (folder / Path(path).name).write_bytes(data)
     for name in ("plan", "weights", "data", "result"):
         settings[name] = str(folder / Path(settings[name]).name)
+    if "checkpoint" in settings:
+        settings["checkpoint"] = {**settings["checkpoint"], "path": str(folder / "checkpoint")}
     (folder / "job.json").write_text(json.dumps({**settings, **changes}))
-    return run(f"from tercet_device import loop\nloop.main({str(folder / 'job.json')!r})", folder, operators=operators)
+    return folder / "job.json"
+
+
+def run_job(job: Job, folder: Path, operators: str = "mlp", **changes: Any) -> list[dict[str, Any]]:
+    """The events of a job whose files lie in `folder`; `changes` replace settings of the job."""
+    path = prepare_job(job, folder, **changes)
+    return run(f"from tercet_device import loop\nloop.main({str(path)!r})", folder, operators=operators)
 
 
 def last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:

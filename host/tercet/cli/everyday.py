@@ -67,6 +67,8 @@ def profile(
               help="What maximum pooling keeps for its backward pass; its input takes more room, the pass less.")  # fmt: skip
 @click.option("--init", type=int, metavar="SEED", help="Start from fresh weights.")
 @click.option("--seed", default=1, show_default=True, help="Orders the samples.")
+@options.course
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same job, with the same bits.")
 @OUT
 @options.json_option
 def train(
@@ -80,6 +82,8 @@ def train(
       tercet train demo --data digits --ram 96k
       tercet train lenet-28 --data mnist-5k --batch 8 --ram 164k --pool-keeps input
       tercet train mine.onnx --data mine.npz --ram 150k --deadline-ms 400 --bench bench.toml
+      tercet train demo --data digits --ram 96k --checkpoint-every 20 --resume
+      tercet train demo --data digits --ram 96k --steps 2000 --validate-every 25 --patience 4
     """
     request = pipeline.Request(ram_bytes=ram, optimizer=work.optimizer_settings(optimizer, rate, rate_schedule), **settings)
     bench_path = Path(bench_file) if bench_file else None

@@ -47,6 +47,17 @@ def hardware(command: Callable[..., Any]) -> Callable[..., Any]:
     return board_option(bench_option(command))
 
 
+def course(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --checkpoint-every, --validate-every and --patience."""
+    steps = click.IntRange(1)
+    command = click.option("--patience", type=steps, default=0, metavar="LOOKS",
+                           help="Stop after so many looks without a better loss, with the best weights.")(command)  # fmt: skip
+    command = click.option("--validate-every", type=steps, default=0, metavar="STEPS",
+                           help="Look at the held-out part every so many steps.")(command)  # fmt: skip
+    return click.option("--checkpoint-every", type=steps, default=0, metavar="STEPS",
+                        help="Keep a checkpoint that survives any loss of power.")(command)  # fmt: skip
+
+
 def show(result: Any, as_json: bool, text: str | None = None) -> None:
     """Prints a result on stdout: JSON, or its text (by default one `key: value` line each)."""
     if as_json:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from tercet.plan import dump, lower
 from tercet.plan_format import Plan
 from tercet.solve import Problem, Solution, from_graph, solve
 from tercet.solve import schedule as schedules
-from tercet.train import card, data, job, records, session
+from tercet.targets import Target
+from tercet.train import boot, card, data, job, records, session
 from tercet.train.session import Run
 
 Say = Callable[[str], None]
@@ -50,6 +51,10 @@ class Request:
     seed: int = 1
     metered_steps: int = 20
     time_limit_s: float = 60.0
+    validate_every: int = 0
+    patience: int = 0
+    checkpoint_every: int = 0
+    resume: bool = False
 
     def path(self, name: str) -> Path:
         """Where an artefact lies."""
@@ -105,22 +110,44 @@ def train(
     request: Request, graph: Graph, plan: Plan, weights: dict[str, np.ndarray], packed: data.PackedData, board: Board,
     bench: Bench, meter: Meter | None, on_event: Callable[[dict[str, Any]], None], progress: Callable[[str, int, int], None],
 ) -> Run:  # fmt: skip
-    """Deploys and trains; writes run.jsonl, capture.npz and trained.bin."""
+    """Deploys and trains; writes run.jsonl, capture.npz and trained.bin. What an interrupted run told is kept as well."""
     target = targets.load(bench.target)
-    metered = min(request.metered_steps, request.steps) if meter else 0
-    settings = job.Settings(request.steps, request.seed, metered, evaluate=guards.evaluates_on_board(graph))
-    work_order = job.make_job(graph, plan, weights, packed, target, settings)
+    work_order = make_job(request, graph, plan, weights, packed, target, meter is not None)
     operators = work.operator_set(graph)
     if work_order.card_data:
         card.place_data(board, target, work_order.card_data, bench.card_image, operators, progress)
     session.deploy(board, work_order, target, operators, progress)
-    result = session.run(board, work_order, meter=meter, on_event=on_event)
+    boot.remove(board)
     inputs = {"plan.bin": artifacts.sha256_file(request.path("plan.bin"))}
-    records.save(request.path("run.jsonl"), result.events, inputs, board=board.identity(), bench=bench.name)
+    head = {"board": board.identity(), "bench": bench.name}
+    before = records.load(request.path("run.jsonl"))[1] if request.resume and request.path("run.jsonl").exists() else []
+    told: list[dict[str, Any]] = []
+
+    def follow(event: dict[str, Any]) -> None:
+        told.append(event)
+        on_event(event)
+
+    try:
+        result = session.run(board, work_order, meter=meter, on_event=follow, resume=request.resume)
+    finally:
+        records.save(request.path("run.jsonl"), records.joined(before, told), inputs, **head)
     if result.capture is not None:
         capture.save(result.capture, request.path("capture.npz"), inputs)
     artifacts.write_bytes(request.path("trained.bin"), session.pull(board))
-    return result
+    return replace(result, events=records.joined(before, told))
+
+
+def make_job(
+    request: Request, graph: Graph, plan: Plan, weights: dict[str, np.ndarray], packed: data.PackedData, target: Target,
+    metered: bool,
+) -> job.Job:  # fmt: skip
+    """The job that a request means; a run that is resumed has no metered steps."""
+    settings = job.Settings(
+        request.steps, request.seed, min(request.metered_steps, request.steps) if metered and not request.resume else 0,
+        evaluate=guards.evaluates_on_board(graph), validate_every=request.validate_every, patience=request.patience,
+        checkpoint_every=request.checkpoint_every,
+    )  # fmt: skip
+    return job.make_job(graph, plan, weights, packed, target, settings)
 
 
 def measure(out: Path, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3))) -> dict[str, Any]:

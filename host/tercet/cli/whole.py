@@ -69,11 +69,11 @@ def summarise(request: Request, bench: Bench, outcome: Outcome) -> dict[str, Any
     done, metered = outcome.run.last("done"), outcome.run.all("metered")
     losses = [*(metered[0]["losses"] if metered else ()), *(entry["loss"] for entry in outcome.run.all("step"))]
     times_us = metered[0]["times_us"] if metered else []
-    measured, steps = outcome.measured, request.steps
+    measured = outcome.measured
     return {
         "board": bench.target, "model": request.model, "ram_budget_bytes": request.ram_bytes,
         "deadline_ms": None if outcome.problem.deadline_ns is None else outcome.problem.deadline_ns / 1e6,
-        "steps": steps, "loss_first": losses[0], "loss_last": losses[-1],
+        "steps": done["steps"], "loss_first": losses[0], "loss_last": losses[-1],
         "accuracy": next((entry["accuracy"] for entry in outcome.run.all("evaluated")), None),
         "peak_arena_bytes": done["peak_arena_bytes"],
         "planned_peak_bytes": outcome.plan.peak_bytes, "energy_predicted_j": outcome.found.objective_j,
@@ -81,5 +81,6 @@ def summarise(request: Request, bench: Bench, outcome: Outcome) -> dict[str, Any
         "time_predicted_ms": outcome.found.time_ms,
         "time_measured_ms": sum(times_us) / len(times_us) / 1000 if times_us else None,
         "provenance": measured["provenance"] if measured else "modelled",
-        "paged_bytes": (done["bytes_out"] + done["bytes_in"]) // steps, "recomputed_ops": len(outcome.found.recomputed),
+        "paged_bytes": (done["bytes_out"] + done["bytes_in"]) // max(done["steps_run"], 1),
+        "recomputed_ops": len(outcome.found.recomputed),
     }  # fmt: skip

@@ -61,13 +61,14 @@ def encode(data: PackedData) -> bytes:
     return head + np.ascontiguousarray(data.rows).tobytes() + labels.tobytes()
 
 
-def shuffled(order: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
-    """A new order of the training samples and the generator's next state; the board computes the same."""
-    indices, state = list(order), seed
-    for i in range(len(indices) - 1, 0, -1):
+def shuffled(count: int, seed: int) -> tuple[np.ndarray, int]:
+    """An order of `count` samples and the generator's next state: Fisher-Yates from the inside out, as the board computes it."""
+    indices, state = [0] * count, seed
+    for i in range(1, count):
         state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
         j = state % (i + 1)
-        indices[i], indices[j] = indices[j], indices[i]
+        indices[i] = indices[j]
+        indices[j] = i
     return np.array(indices), state
 
 
@@ -76,7 +77,7 @@ def batches(training: int, batch: int, seed: int, steps: int) -> list[np.ndarray
     order, at, result = np.arange(training), training, []
     for _ in range(steps):
         if at + batch > training:
-            (order, seed), at = shuffled(order, seed), 0
+            (order, seed), at = shuffled(training, seed), 0
         result.append(order[at : at + batch].copy())
         at += batch
     return result

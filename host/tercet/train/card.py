@@ -20,18 +20,18 @@ _BLOCK_BYTES = 512
 DATA_BLOCK = 16384
 _PIECE_BYTES = 32768
 _OPEN = """
-from tercet_device import loop
-_tercet_card = loop.open_card({card!r})
+from tercet_device import places
+_tercet_card = places.open_card({card!r})
 """
 _PREPARE = """
 import sys
 if '/lib' not in sys.path:
     sys.path.append('/lib')
-from tercet_device import loop, trace
+from tercet_device import places, trace
 from tercet_device.errors import DeviceError
 from tercet_device.store import prepare
 try:
-    card = loop.open_card({card!r})
+    card = places.open_card({card!r})
     first, count = prepare(card, {blocks}, {force})
     trace.emit("card", first_block=first, blocks=count, card_blocks=card.blocks)
 except DeviceError as error:
@@ -92,7 +92,7 @@ def _is_there(board: Board, target: Target, data: bytes) -> bool:
     """Whether the card holds these data; leaves the card open on the board as `_tercet_card`."""
     board.exec(_OPEN.format(card=target.card))
     place = [len(data), zlib.crc32(data)]
-    return bool(board.eval(f"loop.card_data(_tercet_card, {place!r}) is not None", silence_s=120.0))
+    return bool(board.eval(f"places.card_data(_tercet_card, {place!r}) is not None", silence_s=120.0))
 
 
 def _over_console(board: Board, first: int, data: bytes, progress: Callable[[str, int, int], None] | None) -> None:

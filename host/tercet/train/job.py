@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tercet.plan_format import Plan
 from tercet.targets import Target
 
 FOLDER = "/tercet"
+BOOT_FILE = "/main.py"
 _PLATEAUS = 12
 # A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
 FLASH_DATA_BYTES = 320 * 1024
@@ -28,7 +30,13 @@ FLASH_DATA_BYTES = 320 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user chooses about a run. `seed` orders the samples; the first `metered_steps` show their phases on the markers."""
+    """What a user chooses about a run.
+
+    `seed` orders the samples; the first `metered_steps` show their phases on the markers. The part held out is looked at
+    every `validate_every` steps, and the run stops after `patience` looks without a better loss. A checkpoint is written every
+    `checkpoint_every` steps, on the card where there is one, else to `checkpoint_file`. A job with `at_boot` is gone on with by
+    the board itself when it starts.
+    """
 
     steps: int
     seed: int = 1
@@ -37,6 +45,11 @@ class Settings:
     evaluate: bool = True
     baseline_ms: int = 50
     page_file: str | None = None
+    validate_every: int = 0
+    patience: int = 0
+    checkpoint_every: int = 0
+    checkpoint_file: str | None = None
+    at_boot: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,10 +87,14 @@ def make_job(
         "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,
         "metered_steps": settings.metered_steps, "report_every": settings.report_every,
         "baseline_ms": settings.baseline_ms, "evaluate": settings.evaluate,
+        "validate_every": settings.validate_every, "patience": settings.patience,
+        "boot": BOOT_FILE if settings.at_boot else None,
     }  # fmt: skip
+    start = weights_file.encode(graph, plan.graph_id, weights)
+    description |= _checkpoint(target, settings, identity(description, start, encoded))
     files = {
         f"{FOLDER}/plan.bin": plan_format.encode(plan),
-        f"{FOLDER}/weights.bin": weights_file.encode(graph, plan.graph_id, weights),
+        f"{FOLDER}/weights.bin": start,
         f"{FOLDER}/job.json": json.dumps(description).encode(),
     }
     if not on_card:
@@ -120,6 +137,25 @@ def _store(plan: Plan, target: Target, settings: Settings) -> dict[str, Any] | N
     if settings.page_file:
         return {"kind": "file", "path": settings.page_file}
     return {"kind": "card", **target.card} if plan.page_blocks and target.card else None
+
+
+def identity(description: dict[str, Any], weights: bytes, data: bytes) -> str:
+    """8 bytes, hexadecimal, of all that decides which weights a job ends with; not of its schedule, which never does."""
+    decisive = [description[name] for name in ("hyper", "rates", "seed", "steps", "validate_every", "patience")]
+    digest = hashlib.sha256(json.dumps(decisive).encode())
+    for content in (weights, data):
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:16]
+
+
+def _checkpoint(target: Target, settings: Settings, name: str) -> dict[str, Any]:
+    """The entries of a job that keeps checkpoints: none without `checkpoint_every`."""
+    if not settings.checkpoint_every:
+        return {}
+    entry: dict[str, Any] = {"every": settings.checkpoint_every, "job": name}
+    if settings.checkpoint_file or not target.card:
+        return {"checkpoint": {**entry, "path": settings.checkpoint_file or f"{FOLDER}/checkpoint"}}
+    return {"checkpoint": entry, "card": target.card}
 
 
 def _check_data(graph: Graph, data: PackedData) -> None:

@@ -32,3 +32,13 @@ def load(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         raise ArtifactError(f"{path}: not a run of tercet")
     return head, events
+
+
+def joined(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events of a run that was interrupted and of the one that continued it, as if they were one.
+
+    What the first told beyond the checkpoint that the second began with is left out: it was told again.
+    """
+    start = next((event["step"] for event in after if event["event"] == "resumed"), 0)
+    kept = [event for event in before if start and event.get("step", 0) <= start and event["event"] not in ("error", "done")]
+    return kept + after

@@ -27,7 +27,7 @@ arena.reserve({arena_bytes})
 from tercet_device import kernels, data
 data.reserve({training})
 from tercet_device import loop
-{driver}loop.main({path!r})
+{driver}outcome = loop.main({path!r}, {resume})
 """
 _REMOVE = """
 import os
@@ -55,6 +55,7 @@ HINTS = {
     "memory": "a smaller --ram budget, or a firmware with a larger heap",
     "plan": "run `tercet plan` for this model and this board again",
     "weights": "deploy weights and plan of the same model",
+    "checkpoint": "deploy with --checkpoint-every; a board without a card needs room in its flash for two checkpoints",
 }
 
 
@@ -106,9 +107,11 @@ def send(
 
 def run(
     board: Board, job: Job, *, meter: Meter | None = None, on_event: Callable[[dict[str, Any]], None] | None = None,
-    silence_s: float = 120.0,
+    silence_s: float = 120.0, resume: bool = False,
 ) -> Run:  # fmt: skip
-    """Starts the loop and follows it to its end; `meter`, where there is one, captures the metered steps.
+    """Starts the loop, or lets it `resume` from its last checkpoint, and follows it to its end.
+
+    `meter`, where there is one, captures the metered steps.
 
     Raises BoardError when the board reports an error, goes silent or away; the meter is stopped in any case.
     """
@@ -120,7 +123,7 @@ def run(
         assert meter is not None
         meter.start()
     try:
-        code = _start(job)
+        code = program(job, resume)
         for event in board.run(code, silence_s=silence_s):
             result.events.append(event)
             if event["event"] == "error":
@@ -139,12 +142,12 @@ def run(
     return result
 
 
-def _start(job: Job) -> str:
+def program(job: Job, resume: bool) -> str:
     """The program that starts a job: what needs much memory in one piece comes first, then the largest modules."""
     settings = job.settings
     store = settings.get("card") or settings["store"] or {}
     return _START.format(
-        path=job.path, arena_bytes=settings["arena_bytes"], training=settings["training"],
+        path=job.path, resume=resume, arena_bytes=settings["arena_bytes"], training=settings["training"],
         driver=_DRIVER if store.get("native") else "",
     )  # fmt: skip
 
