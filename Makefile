@@ -40,7 +40,7 @@ board-suite: setup ## MicroPython's own tests on the virtual board
 
 generate: ## the device's constants from the host's tables
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
-	@$(PYTHON) firmware/kernels/generate_opcodes.py >build/tk_opcodes.h && mv build/tk_opcodes.h firmware/kernels/tk_opcodes.h
+	@$(PYTHON) firmware/kernels/generate_opcodes.py
 
 $(BENCHES): setup ## a table, and the same under build/bench; DOCS=FILE writes it as Markdown too
 	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%) $(if $(DOCS),--docs $(DOCS))

@@ -13,16 +13,17 @@ from tercet.kernel_table import HYPER, KERNELS
 from tercet.plan_format import constants
 
 FIRST_KERNEL = 16  # below: input and labels, which the runtime reads
+MOST_TENSORS, MOST_DIMS = 10, 18  # what the dispatcher holds on its stack
 PLAN_NAMES = ("ALIGNMENT", "RECORD_BYTES", "PAGE_OUT")
 
 
 def shapes() -> list[int]:
-    """Tensors * 16 + dimensions of each opcode, 0 where there is none."""
+    """Tensors * 256 + dimensions of each opcode, 0 where there is none."""
     table = [0] * (max(row.opcode for row in KERNELS.values()) + 1)
     for row in KERNELS.values():
         assert set(row.hyper) <= set(HYPER), row.name
-        assert len(row.tensors) < 16 and len(row.dims) < 16, row.name
-        table[row.opcode] = len(row.tensors) << 4 | len(row.dims)
+        assert len(row.tensors) <= MOST_TENSORS and len(row.dims) <= MOST_DIMS, row.name
+        table[row.opcode] = len(row.tensors) << 8 | len(row.dims)
     return table
 
 
@@ -39,11 +40,12 @@ def header() -> str:
     lines += ["", "/* indices into hyper */"]
     lines += [f"#define TK_H_{name.upper()} {i}" for i, name in enumerate(HYPER)]
     lines += [f"#define TK_HYPER_COUNT {len(HYPER)}"]
-    lines += ["", "/* tensors * 16 + dimensions, by opcode */"]
+    lines += [f"#define TK_MOST_TENSORS {MOST_TENSORS}", f"#define TK_MOST_DIMS {MOST_DIMS}"]
+    lines += ["", "/* tensors * 256 + dimensions, by opcode */"]
     table = shapes()
-    lines.append(f"static const uint8_t tk_shapes[{len(table)}] __attribute__((unused)) = {{")
-    for at in range(0, len(table), 16):
-        lines.append("    " + ", ".join(f"0x{value:02X}" for value in table[at : at + 16]) + ",")
+    lines.append(f"static const uint16_t tk_shapes[{len(table)}] __attribute__((unused)) = {{")
+    for at in range(0, len(table), 12):
+        lines.append("    " + ", ".join(f"0x{value:04X}" for value in table[at : at + 12]) + ",")
     lines += ["};", "", "#endif", ""]
     return "\n".join(lines)
 

@@ -27,17 +27,20 @@ void tk_gemm_tn(float *c, size_t ldc, float alpha, const float *a, size_t lda, c
                 int k);
 
 /* Dense layers: x [batch, inputs], w [outputs, inputs], b [outputs] or NULL, y and dz [batch, outputs].
- * A range of outputs is a tile: pass w + first * inputs, b + first, y + first and `ldy` of the whole layer. */
+ * A range of outputs is a tile: pass w + first * inputs, b + first, y + first, dz + first, and as `ldy`, `ldz` the outputs
+ * of the whole layer. */
 void tk_dense_forward(float *y, size_t ldy, const float *x, const float *w, const float *b, int batch, int inputs,
                       int outputs, int activation);
 void tk_dense_backward_data(float *dx, const float *dz, const float *w, int batch, int inputs, int outputs);
-void tk_dense_backward_weights(float *dw, float *db, const float *dz, const float *x, int batch, int inputs,
+/* dx += dz w: tile after tile in ascending order the sum of the whole layer */
+void tk_dense_add_data(float *dx, const float *dz, size_t ldz, const float *w, int batch, int inputs, int outputs);
+void tk_dense_backward_weights(float *dw, float *db, const float *dz, size_t ldz, const float *x, int batch, int inputs,
                                int outputs);
-void tk_dense_update_sgd(float *w, float *b, const float *dz, const float *x, int batch, int inputs, int outputs,
-                         float rate);
+void tk_dense_update_sgd(float *w, float *b, const float *dz, size_t ldz, const float *x, int batch, int inputs,
+                         int outputs, float rate);
 /* v = momentum v + g; w -= rate v */
-void tk_dense_update_momentum(float *w, float *b, float *vw, float *vb, const float *dz, const float *x, int batch,
-                              int inputs, int outputs, float rate, float momentum);
+void tk_dense_update_momentum(float *w, float *b, float *vw, float *vb, const float *dz, size_t ldz, const float *x,
+                              int batch, int inputs, int outputs, float rate, float momentum);
 
 /* Element-wise; outputs may be the buffer of an input. */
 void tk_activate(float *y, const float *x, size_t count, int activation);

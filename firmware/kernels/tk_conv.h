@@ -20,15 +20,17 @@ typedef struct {
 } tk_sink_t;
 
 /* w [out_channels, in_channels / groups, kernel_height, kernel_width], b [out_channels] or NULL. The sums run over
- * (channel, row, column) of the kernel; padding counts as zeros. `y_image`: elements from one image of y to the next, so
- * that a range of output channels is a tile. No workspace; 1.5 kB of stack. */
+ * (channel, row, column) of the kernel; padding counts as zeros. `y_image`, `z_image`: elements from one image of y or dz
+ * to the next, so that a range of output channels is a tile. No workspace; 1.5 kB of stack. */
 void tk_conv2d_forward(const tk_conv_t *g, float *y, size_t y_image, const float *x, const float *w, const float *b,
                        int activation);
 /* The pixels of dz in runs of 64; each run adds, element after element of the kernel, its sums over the output channels. */
 void tk_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w);
+/* the same added to dx, tile after tile: each adds its own sums, so that the whole rounds otherwise than in one piece */
+void tk_conv2d_add_data(const tk_conv_t *g, float *dx, const float *dz, size_t z_image, const float *w);
 /* the sums run over (image, row, column) of dz; padding counts as zeros */
 void tk_conv2d_backward_weights(const tk_conv_t *g, const tk_sink_t *weights, const tk_sink_t *bias, const float *dz,
-                                const float *x);
+                                size_t z_image, const float *x);
 
 /* w [channels, 1, kernel_height, kernel_width]; padding left out of the sums */
 void tk_depthwise_forward(const tk_conv_t *g, float *y, const float *x, const float *w, const float *b, int activation);
@@ -45,6 +47,11 @@ void tk_avgpool2d_forward(const tk_conv_t *g, float *y, const float *x, int coun
 void tk_avgpool2d_backward(const tk_conv_t *g, float *dx, const float *dy, int count_padding);
 void tk_global_average_forward(float *y, const float *x, int planes, int spatial);
 void tk_global_average_backward(float *dx, const float *dy, int planes, int spatial);
+
+/* the elements of an image of the whole output */
+static inline size_t tk_image(const tk_conv_t *g) {
+    return (size_t)g->out_channels * (size_t)g->out_height * (size_t)g->out_width;
+}
 
 /* a 1 x 1 kernel without stride and padding is a plain matrix product over the pixels of an image */
 static inline int tk_is_pointwise(const tk_conv_t *g) {

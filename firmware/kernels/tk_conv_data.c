@@ -106,18 +106,23 @@ static void backward_group(const task_t *t) {
     }
 }
 
-void tk_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
+void tk_conv2d_add_data(const tk_conv_t *g, float *dx, const float *dz, size_t z_image, const float *w) {
     int total = g->in_height * g->in_width, inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups;
     task_t t = {g, dx, dz, w, inputs * g->kernel_height * g->kernel_width, outputs, g->out_height * g->out_width};
-    tk_fill(dx, 0.0f, (size_t)g->batch * (size_t)g->in_channels * (size_t)total);
     for (int n = 0; n < g->batch * g->groups; n++) {
-        t.w = w + (size_t)(n % g->groups) * (size_t)outputs * (size_t)t.k;
+        int group = n % g->groups;
+        t.w = w + (size_t)group * (size_t)outputs * (size_t)t.k;
+        t.dz = dz + (size_t)(n / g->groups) * z_image + (size_t)(group * outputs) * (size_t)t.pixels;
         if (tk_is_pointwise(g)) {
             tk_gemm_tn(t.dx, (size_t)total, 1.0f, t.w, (size_t)inputs, t.dz, (size_t)total, inputs, total, outputs);
         } else {
             backward_group(&t);
         }
         t.dx += inputs * total;
-        t.dz += outputs * t.pixels;
     }
+}
+
+void tk_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
+    tk_fill(dx, 0.0f, (size_t)g->batch * (size_t)g->in_channels * (size_t)g->in_height * (size_t)g->in_width);
+    tk_conv2d_add_data(g, dx, dz, tk_image(g), w);
 }

@@ -9,6 +9,7 @@ enum { RUN = 64, OUTPUTS = 16 };
 typedef struct {
     const tk_conv_t *g;
     const float *dz, *x; /* of the group's first image */
+    size_t z_image;      /* elements of dz from one image to the next */
     int pixels, outputs; /* of dz; output channels that are summed at once, at most OUTPUTS */
 } task_t;
 
@@ -71,17 +72,17 @@ static void element_gradients(const task_t *t, float *tile, const tk_element_t *
                 }
             }
         }
-        dz += (size_t)g->out_channels * plane;
+        dz += t->z_image;
         x += (size_t)g->in_channels * (size_t)g->in_height * (size_t)g->in_width;
     }
 }
 
-static void bias_gradient(const tk_conv_t *g, const tk_sink_t *bias, const float *dz) {
+static void bias_gradient(const tk_conv_t *g, const tk_sink_t *bias, const float *dz, size_t z_image) {
     size_t plane = (size_t)g->out_height * (size_t)g->out_width;
     for (int o = 0; o < g->out_channels; o++) {
         float sum = 0.0f;
         for (int n = 0; n < g->batch; n++) {
-            const float *d = dz + ((size_t)n * (size_t)g->out_channels + (size_t)o) * plane;
+            const float *d = dz + (size_t)n * z_image + (size_t)o * plane;
             for (size_t i = 0; i < plane; i++) {
                 sum = sum + d[i];
             }
@@ -91,11 +92,11 @@ static void bias_gradient(const tk_conv_t *g, const tk_sink_t *bias, const float
 }
 
 void tk_conv2d_backward_weights(const tk_conv_t *g, const tk_sink_t *weights, const tk_sink_t *bias, const float *dz,
-                                const float *x) {
+                                size_t z_image, const float *x) {
     float tile[4 * OUTPUTS];
     int outputs = g->out_channels / g->groups, inputs = g->in_channels / g->groups;
     int k = inputs * g->kernel_height * g->kernel_width;
-    task_t t = {g, dz, x, g->out_height * g->out_width, 0};
+    task_t t = {g, dz, x, z_image, g->out_height * g->out_width, 0};
     for (int first = 0; first < g->out_channels; first += t.outputs) {
         int left = outputs - first % outputs; /* of this group */
         t.outputs = left < OUTPUTS ? left : OUTPUTS;
@@ -117,6 +118,6 @@ void tk_conv2d_backward_weights(const tk_conv_t *g, const tk_sink_t *weights, co
         }
     }
     if (bias->w) {
-        bias_gradient(g, bias, dz);
+        bias_gradient(g, bias, dz, z_image);
     }
 }

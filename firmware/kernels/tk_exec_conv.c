@@ -31,17 +31,25 @@ static sinks_t sinks_of(int opcode, int first, void *const *t, const float *h) {
     return s;
 }
 
+/* A convolution or a tile of one, whose last two dimensions are the channels before it and those of the whole output. */
 static int exec_conv2d(int opcode, void *const *t, const int32_t *d, const float *h) {
     tk_conv_t g = conv_of(d);
+    int tile = opcode >= TK_CONV2D_FORWARD_TILE;
+    opcode -= tile ? TK_CONV2D_FORWARD_TILE - TK_CONV2D_FORWARD : 0;
+    const int32_t *range = d + (opcode == TK_CONV2D_FORWARD ? 15 : 14);
+    size_t plane = (size_t)g.out_height * (size_t)g.out_width;
+    size_t first = tile ? (size_t)range[0] * plane : 0, image = (size_t)(tile ? range[1] : g.out_channels) * plane;
     if (opcode == TK_CONV2D_FORWARD) {
-        size_t image = (size_t)g.out_channels * (size_t)g.out_height * (size_t)g.out_width;
-        tk_conv2d_forward(&g, t[0], image, t[1], t[2], t[3], d[14]);
+        tk_conv2d_forward(&g, (float *)t[0] + first, image, t[1], t[2], t[3], d[14]);
     } else if (opcode == TK_CONV2D_BACKWARD_DATA) {
-        tk_conv2d_backward_data(&g, t[0], t[1], t[2]);
+        if (first == 0) {
+            tk_fill(t[0], 0.0f, (size_t)g.batch * (size_t)g.in_channels * (size_t)g.in_height * (size_t)g.in_width);
+        }
+        tk_conv2d_add_data(&g, t[0], (const float *)t[1] + first, image, t[2]);
     } else if (opcode <= TK_CONV2D_UPDATE_MOMENTUM) {
         sinks_t s = sinks_of(opcode, TK_CONV2D_BACKWARD_WEIGHTS, t, h);
         void *const *rest = t + (opcode == TK_CONV2D_UPDATE_MOMENTUM ? 4 : 2);
-        tk_conv2d_backward_weights(&g, &s.weights, &s.bias, rest[0], rest[1]);
+        tk_conv2d_backward_weights(&g, &s.weights, &s.bias, (const float *)rest[0] + first, image, rest[1]);
     } else {
         return -1;
     }
@@ -99,7 +107,8 @@ static int exec_pool(int opcode, void *const *t, const int32_t *d) {
 }
 
 int tk_exec_conv(int opcode, void *const *tensors, const int32_t *dims, const float *hyper) {
-    if (opcode < TK_DEPTHWISE_FORWARD) {
+    int tile = opcode >= TK_CONV2D_FORWARD_TILE && opcode <= TK_CONV2D_UPDATE_MOMENTUM_TILE;
+    if (tile || opcode < TK_DEPTHWISE_FORWARD) {
         return exec_conv2d(opcode, tensors, dims, hyper);
     }
     if (opcode < TK_MAXPOOL2D_FORWARD) {

@@ -3,7 +3,7 @@
 #include "tk_opcodes.h"
 #include "tk.h"
 
-enum { MAX_TENSORS = 10, MAX_DIMS = 16, ABSENT = 0xFFFF };
+enum { ABSENT = 0xFFFF };
 
 static uint32_t u16_at(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 
@@ -16,10 +16,10 @@ static void mark_phase(const tk_plan_t *plan, uint32_t phase) {
 
 /* 0, or -1 when the record points outside its pools or the arena */
 static int execute(const tk_plan_t *plan, const uint8_t *record) {
-    void *tensors[MAX_TENSORS];
-    int32_t dims[MAX_DIMS];
+    void *tensors[TK_MOST_TENSORS];
+    int32_t dims[TK_MOST_DIMS];
     uint32_t shape = tk_shapes[record[0]], first = u16_at(record + 4), first_dim = u16_at(record + 6);
-    uint32_t n = shape >> 4, d = shape & 15;
+    uint32_t n = shape >> 8, d = shape & 255;
     if (first + n > plan->operand_count || first_dim + d > plan->dim_count) {
         return -1;
     }
@@ -43,7 +43,7 @@ int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
             return (int32_t)pc;
         }
         mark_phase(plan, record[1]);
-        if (record[0] >= sizeof tk_shapes || execute(plan, record) != 0) {
+        if (record[0] >= sizeof tk_shapes / sizeof *tk_shapes || execute(plan, record) != 0) {
             return -(int32_t)pc - 1;
         }
     }

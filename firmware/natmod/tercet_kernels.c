@@ -44,10 +44,10 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(run_obj, 4, 4, run);
 /* exec(opcode, args, arena, hyper) -> 0, or -1 for an unknown opcode.
  * args: array('I') of byte offsets in the arena (0xFFFFFFFF: absent), then dimensions, as the kernel table orders them. */
 static mp_obj_t exec(size_t n_args, const mp_obj_t *o) {
-    void *tensors[16];
+    void *tensors[TK_MOST_TENSORS];
     uint32_t opcode = (uint32_t)mp_obj_get_int(o[0]);
-    uint32_t shape = opcode < sizeof tk_shapes ? tk_shapes[opcode] : 0, n = shape >> 4;
-    const uint32_t *a = words(o[1], n + (shape & 15), MP_BUFFER_READ).buf;
+    uint32_t shape = opcode < sizeof tk_shapes / sizeof *tk_shapes ? tk_shapes[opcode] : 0, n = shape >> 8;
+    const uint32_t *a = words(o[1], n + (shape & 255), MP_BUFFER_READ).buf;
     mp_buffer_info_t arena = words(o[2], 0, MP_BUFFER_RW), hyper = words(o[3], TK_HYPER_COUNT, MP_BUFFER_READ);
     if (n == 0) {
         return MP_OBJ_NEW_SMALL_INT(-1);

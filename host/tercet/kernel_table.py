@@ -53,6 +53,8 @@ _DENSE = ("batch", "inputs", "outputs")
 _WINDOW = ("kernel_height", "kernel_width", "stride_height", "stride_width", "pad_top", "pad_left")
 _CONV = ("batch", "in_channels", "in_height", "in_width", "out_channels", "out_height", "out_width", *_WINDOW, "groups")
 # depthwise weights are [channels, 1, kernel_height, kernel_width]; pooling has the same dimensions
+# a tile of outputs: how many come before it, and how many the whole layer has
+_TILE = ("first", "total")
 _PLANE = ("batch", "channels", "in_height", "in_width", "out_height", "out_width", *_WINDOW)
 _NORM = ("batch", "channels", "spatial")
 _GROUPS = ("batch", "channels", "spatial", "groups", *_EPSILON)
@@ -107,9 +109,7 @@ _ROWS = (
     Kernel("depthwise_backward_data", 73, ("dx", "dz", "w"), _PLANE),
     Kernel("depthwise_backward_weights", 74, ("dw", "db", "dz", "x"), _PLANE, optional=_DB),
     Kernel("depthwise_update_sgd", 75, ("w", "b", "dz", "x"), _PLANE, ("rate",), _B),
-    Kernel(
-        "depthwise_update_momentum", 76, ("w", "b", "vw", "vb", "dz", "x"), _PLANE, ("rate", "momentum"), ("b", "vb")
-    ),
+    Kernel("depthwise_update_momentum", 76, ("w", "b", "vw", "vb", "dz", "x"), _PLANE, ("rate", "momentum"), ("b", "vb")),
     # pooling; argmax is the index in the window (row-major, the first of equals), u8 up to 256 elements, else u16
     Kernel("maxpool2d_forward", 80, ("y", "argmax", "x"), _PLANE),
     Kernel("maxpool2d_backward", 81, ("dx", "dy", "argmax"), _PLANE),
@@ -123,10 +123,7 @@ _ROWS = (
     # normalisation; mean and variance per channel (batch) or per group [batch, groups]; variance is the biased one
     Kernel("batchnorm_statistics", 96, ("mean", "variance", "x"), _NORM),
     Kernel(
-        "batchnorm_forward",
-        97,
-        ("y", "x", "mean", "variance", "gamma", "beta"),
-        (*_NORM, *_EPSILON, "activation"),
+        "batchnorm_forward", 97, ("y", "x", "mean", "variance", "gamma", "beta"), (*_NORM, *_EPSILON, "activation"),
         aliases=(("y", "x"),),
     ),
     Kernel(
@@ -209,8 +206,17 @@ _ROWS = (
     Kernel("clip_norm", 198, ("dw", "total"), _COUNT, ("clip",)),
 )
 
-KERNELS: dict[str, Kernel] = {row.name: row for row in _ROWS}
-assert len({row.opcode for row in _ROWS}) == len(_ROWS)
+# A tile of output rows or channels (groups 1): w and b are the tile's own, x, y, dx and dz the whole layer's. Forward fills its
+# part of y; backward to the data adds to dx, which the tile with `first` 0 clears.
+_TILED = {"dense": 56 - 16, "conv2d": 88 - 64}
+_TILES = tuple(
+    Kernel(f"{row.name}_tile", row.opcode + _TILED[family], row.tensors, (*row.dims, *_TILE), row.hyper, row.optional)
+    for row in _ROWS
+    if (family := row.name.partition("_")[0]) in _TILED
+)
+
+KERNELS: dict[str, Kernel] = {row.name: row for row in (*_ROWS, *_TILES)}
+assert len({row.opcode for row in KERNELS.values()}) == len(_ROWS) + len(_TILES)
 
 
 def signature(op: str, dims: tuple[int, ...]) -> str:

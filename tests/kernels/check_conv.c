@@ -64,13 +64,24 @@ static void backward(const tk_conv_t *g) {
     naive_conv2d_backward_data(g, ex, t.dz, t.weights);
     SAME(dx, ex, t.x, g->kernel_height, g->stride_height, g->in_channels);
     tk_sink_t weights = {.w = dw, .store = 1}, bias = {.w = db, .store = 1};
-    tk_conv2d_backward_weights(g, &weights, &bias, t.dz, t.data);
+    tk_conv2d_backward_weights(g, &weights, &bias, t.dz, tk_image(g), t.data);
     naive_conv2d_backward_weights(g, ew, eb, t.dz, t.data);
     SAME(dw, ew, t.w, g->kernel_height, g->stride_width, g->in_channels);
     SAME(db, eb, t.o, g->kernel_height, g->stride_width, g->in_channels);
+    if (g->groups == 1) { /* the weights' gradient in two tiles of output channels */
+        tk_conv_t part = *g;
+        size_t first = (size_t)g->out_channels / 2, plane = (size_t)(g->out_height * g->out_width);
+        tk_sink_t rest = {.w = dw + first * (t.w / t.o), .store = 1}, rest_bias = {.w = db + first, .store = 1};
+        part.out_channels = (int)first;
+        tk_conv2d_backward_weights(&part, &weights, &bias, t.dz, tk_image(g), t.data);
+        part.out_channels = g->out_channels - (int)first;
+        tk_conv2d_backward_weights(&part, &rest, &rest_bias, t.dz + first * plane, tk_image(g), t.data);
+        SAME(dw, ew, t.w, g->kernel_height, g->stride_width, g->in_channels);
+        SAME(db, eb, t.o, g->kernel_height, g->stride_width, g->in_channels);
+    }
     float *v = random_floats(t.w), *ev = copy_floats(v, t.w), *w = copy_floats(t.weights, t.w);
     tk_sink_t momentum = {.w = w, .v = v, .rate = 0.1f, .momentum = 0.9f}, none = {.w = NULL};
-    tk_conv2d_backward_weights(g, &momentum, &none, t.dz, t.data);
+    tk_conv2d_backward_weights(g, &momentum, &none, t.dz, tk_image(g), t.data);
     for (size_t i = 0; i < t.w; i++) {
         ev[i] = ev[i] * 0.9f + ew[i];
         t.weights[i] += -0.1f * ev[i];

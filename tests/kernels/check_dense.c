@@ -33,6 +33,12 @@ static void forward(layer_t l, int activation, int bias) {
     SAME(y, tiled, n, l.batch, l.inputs, l.outputs);
 }
 
+static void backward_tile(layer_t l, int first, int outputs, float *dx, float *dw, float *db) {
+    int skipped = first * l.inputs;
+    tk_dense_add_data(dx, l.dz + first, (size_t)l.outputs, l.w + skipped, l.batch, l.inputs, outputs);
+    tk_dense_backward_weights(dw + skipped, db + first, l.dz + first, (size_t)l.outputs, l.x, l.batch, l.inputs, outputs);
+}
+
 static void backward(layer_t l) {
     size_t nx = (size_t)(l.batch * l.inputs), nw = (size_t)(l.outputs * l.inputs), nb = (size_t)l.outputs;
     float *dx = take(4 * nx), *ex = take(4 * nx), *dw = take(4 * nw), *ew = take(4 * nw), *db = take(4 * nb),
@@ -40,8 +46,17 @@ static void backward(layer_t l) {
     tk_dense_backward_data(dx, l.dz, l.w, l.batch, l.inputs, l.outputs);
     naive_dense_backward_data(ex, l.dz, l.w, l.batch, l.inputs, l.outputs);
     SAME(dx, ex, nx, l.batch, l.inputs, l.outputs);
-    tk_dense_backward_weights(dw, db, l.dz, l.x, l.batch, l.inputs, l.outputs);
+    tk_dense_backward_weights(dw, db, l.dz, nb, l.x, l.batch, l.inputs, l.outputs);
     naive_dense_backward_weights(ew, eb, l.dz, l.x, l.batch, l.inputs, l.outputs);
+    SAME(dw, ew, nw, l.batch, l.inputs, l.outputs);
+    SAME(db, eb, nb, l.batch, l.inputs, l.outputs);
+    int first = l.outputs / 3; /* the same bits in two tiles of outputs */
+    for (size_t i = 0; i < nx; i++) {
+        ex[i] = 0.0f;
+    }
+    backward_tile(l, 0, first, ex, ew, eb);
+    backward_tile(l, first, l.outputs - first, ex, ew, eb);
+    SAME(dx, ex, nx, l.batch, l.inputs, l.outputs);
     SAME(dw, ew, nw, l.batch, l.inputs, l.outputs);
     SAME(db, eb, nb, l.batch, l.inputs, l.outputs);
 }
@@ -51,10 +66,10 @@ static void update(layer_t l, int bias) {
     float *w = copy_floats(l.w, nw), *v = random_floats(nw), *ew = copy_floats(l.w, nw), *ev = copy_floats(v, nw);
     float *b = bias ? copy_floats(l.b, nb) : NULL, *eb = bias ? copy_floats(l.b, nb) : NULL;
     float *vb = bias ? random_floats(nb) : NULL, *evb = bias ? copy_floats(vb, nb) : NULL;
-    tk_dense_update_sgd(w, b, l.dz, l.x, l.batch, l.inputs, l.outputs, 0.3f);
+    tk_dense_update_sgd(w, b, l.dz, nb, l.x, l.batch, l.inputs, l.outputs, 0.3f);
     naive_dense_update_sgd(ew, eb, l.dz, l.x, l.batch, l.inputs, l.outputs, 0.3f);
     SAME(w, ew, nw, l.batch, l.inputs, l.outputs);
-    tk_dense_update_momentum(w, b, v, vb, l.dz, l.x, l.batch, l.inputs, l.outputs, 0.3f, 0.9f);
+    tk_dense_update_momentum(w, b, v, vb, l.dz, nb, l.x, l.batch, l.inputs, l.outputs, 0.3f, 0.9f);
     naive_dense_update_momentum(ew, eb, ev, evb, l.dz, l.x, l.batch, l.inputs, l.outputs, 0.3f, 0.9f);
     SAME(w, ew, nw, l.batch, l.inputs, l.outputs);
     SAME(v, ev, nw, l.batch, l.inputs, l.outputs);

@@ -39,6 +39,9 @@ def random_dims(op: str, r: np.random.Generator) -> tuple[int, ...]:
         d |= {"out_height": d["in_height"] // d["stride_height"], "out_width": d["in_width"] // d["stride_width"]}
     if op in ("slice", "slice_backward"):
         d["width_x"] = d["first"] + d["width_y"] + 2
+    if op.endswith("_tile"):
+        d |= {"groups": 1, "total": d["first"] + d["outputs" if op.startswith("dense") else "out_channels"] + 2}
+        d["first"] *= int(r.integers(0, 2))
     if op == "transpose":
         d |= {f"axis_{i}": int(axis) for i, axis in enumerate(r.permutation(4))}
     halves = {"count": split_count(int(r.integers(1, 200)))}
@@ -67,6 +70,8 @@ def shape_of(op: str, name: str, d: dict[str, float]) -> tuple[int, ...]:
     else:
         return other_shape(op, name, d)
     known = {"x": x, "dx": x, "y": z, "dy": z, "dz": z, "argmax": z, "w": w, "dw": w, "vw": w, "b": b, "db": b, "vb": b}
+    if "total" in d:
+        known |= dict.fromkeys(("y", "dz"), (z[0], "total", *z[2:]))
     statistics = ("batch", "groups") if family == "groupnorm" else ("channels",)
     known |= dict.fromkeys(("mean", "variance"), statistics)
     return tuple(int(d[extent]) for extent in known.get(name, ("channels",)))

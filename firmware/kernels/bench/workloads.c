@@ -29,9 +29,9 @@ static void step(void) {
     tk_dense_forward(y, (size_t)outputs, h, w2, b2, batch, hidden, outputs, TK_NONE);
     tk_softmax_cross_entropy(y, metric, labels, batch, outputs);
     tk_dense_backward_data(dh, y, w2, batch, hidden, outputs);
-    tk_dense_update_sgd(w2, b2, y, h, batch, hidden, outputs, 0.01f);
+    tk_dense_update_sgd(w2, b2, y, (size_t)outputs, h, batch, hidden, outputs, 0.01f);
     tk_activation_backward(dh, h, (size_t)(batch * hidden), TK_RELU);
-    tk_dense_update_sgd(w1, b1, dh, x, batch, inputs, hidden, 0.01f);
+    tk_dense_update_sgd(w1, b1, dh, (size_t)hidden, x, batch, inputs, hidden, 0.01f);
 }
 
 static void small_1(void) { network(1, 64, 32, 10); }
@@ -86,7 +86,7 @@ static void conv_forward(void) { tk_conv2d_forward(&CONV, c, 16 * 1024, a, b, b1
 static void conv_backward_data(void) { tk_conv2d_backward_data(&CONV, a, c, b); }
 static void conv_backward_weights(void) {
     tk_sink_t weights = {.w = b, .store = 1}, bias = {.w = b1, .store = 1};
-    tk_conv2d_backward_weights(&CONV, &weights, &bias, c, a);
+    tk_conv2d_backward_weights(&CONV, &weights, &bias, c, 16 * 1024, a);
 }
 static void depthwise(void) { tk_depthwise_forward(&CONV, c, a, b, b1, TK_NONE); }
 

@@ -21,7 +21,9 @@ from tercet.autodiff.kernels import (
     optimizers,
     pooling,
     sequence,
+    tiles,
 )
+from tercet.kernel_table import KERNELS as TABLE
 from tercet.kernel_table import named_dims
 
 Tensors = dict[str, np.ndarray]
@@ -42,5 +44,7 @@ _FUNCTIONS: dict[str, Function] = {
 def _by_name(op: str, function: Function) -> Callable[[Tensors, tuple[int, ...], dict[str, float]], None]:
     return lambda tensors, dims, hyper: function(tensors, named_dims(op, dims), hyper)
 
+
+_FUNCTIONS |= {f"{op}_tile": tiles.tile(_FUNCTIONS[op]) for op in _FUNCTIONS if f"{op}_tile" in TABLE}
 
 KERNELS = {op: _by_name(op, function) for op, function in _FUNCTIONS.items()}
