@@ -38,6 +38,9 @@ board-suite: setup ## MicroPython's own tests on the virtual board
 	@$(PYTHON) hil/virtual_board/board_suite --image build/firmware/nrf52840/firmware.hex --tests build/micropython/tests \
 	    --jobs 2 --at-least 800 --json build/bench/board-suite.json
 
+fault-test: setup ## 1,000 power cuts and 10,000 bit flips while the virtual board trains; TENTH=1 for a tenth, SEED=n
+	@$(PYTHON) hil/faults $(if $(TENTH),--tenth) --seed $(or $(SEED),1) --json build/bench/fault-test.json
+
 generate: ## the device's constants from the host's tables
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
 	@$(PYTHON) firmware/kernels/generate_opcodes.py

@@ -32,7 +32,7 @@ class Training:
         gc.collect()
         self.plan = plan
         self.arena = Arena(plan.arena_bytes, kernels)
-        card = open_card(job["card"]) if job.get("card") else None
+        card = self.card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
         store = open_store(job.get("store"), plan.page_blocks, card)
         self.pager = Pager(store, kernels, job["tensors"])
@@ -197,6 +197,7 @@ def finish(training, pause=None):
         "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
         peak_arena_bytes=training.arena.high_water(), digest=weights.digest(training.plan, training.arena),
         bytes_out=pager.bytes_out, bytes_in=pager.bytes_in, retries=pager.retries,
+        card_retries=training.card.retries if training.card else 0,
     )
     return True
 

@@ -49,15 +49,16 @@ class NativeCard(SDCard):
         return tercet_card.advance(self._job) != 1
 
     def collect(self):
-        """Waits for the end of the transfer; one that was damaged is made again, at most twice."""
+        """Waits for the end of the transfer; one that was damaged, or that nobody heard, is made again, at most twice."""
         write, block, view = self._under_way
         self._under_way = None
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             result = tercet_card.finish(self._job)
             if result == 0:
                 return
-            if result != -4:
+            if result not in (-1, -4) or attempt == _ATTEMPTS - 1:
                 break
+            self.retries += 1
             tercet_card.start(self._job, write, block, view)
         kind, text = _KINDS[result]
         raise DeviceError(kind, "%s (block %d)" % (text, block))

@@ -39,6 +39,7 @@ class SDCard:
         self._byte = bytearray(1)
         self._tail = bytearray(2)
         self._block = bytearray(512)
+        self.retries = 0
         cs.init(cs.OUT, value=1)
         spi.init(baudrate=250_000, polarity=0, phase=0)
         self._start()
@@ -169,13 +170,14 @@ class SDCard:
     # -- blocks
 
     def _retry(self, action, block, view):
-        """`action` again after a damaged transfer, at most twice."""
+        """`action` again after a damaged transfer, or a command that nobody heard, at most twice."""
         for attempt in range(_ATTEMPTS):
             try:
                 return action(block, view)
             except DeviceError as error:
-                if error.kind != "card_crc" or attempt == _ATTEMPTS - 1:
+                if error.kind not in ("card_crc", "card_missing") or attempt == _ATTEMPTS - 1:
                     raise
+                self.retries += 1
 
     def _read(self, block, view):
         count = len(view) // 512

@@ -60,6 +60,8 @@ class CardSlot:
         """The card's supply is switched with the chip's."""
         self._powered = on
         if self.card:
+            if not on:
+                self.card.power_off(self._chip.view().cycle)
             self.card.power_on(self._chip.view().cycle)
             idle_na = self.card.profile.idle_na if on else 0
             self._chip.call("card_current", idle_na, 0, idle_na)

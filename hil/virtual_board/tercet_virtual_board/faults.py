@@ -5,10 +5,12 @@ Each line names one fault and when it happens: at a virtual time (`"at_ms": 12.5
 (`"after": {"sd_blocks_written": 3}`; counters: sd_blocks_written, sd_blocks_read, console_bytes, resets). Both are
 moments of virtual time, so a run with the same input meets the same fault at the same place.
 
-    {"fault": "power_cut", "at_ms": 500, "for_ms": 20}          supply of chip and card away; RAM is lost
+    {"fault": "power_cut", "at_ms": 500, "for_ms": 20}          supply of chip and card away; RAM is lost, a block that the
+        card was programming is torn
     {"fault": "brown_out", "at_ms": 500}                        a dip: chip and card restart, RAM stays
     {"fault": "sd_bit_flip", "after": {"sd_blocks_read": 2}, "block": 7, "bit": 100}   block: any when left out;
-        `"silent": true`: the CRC fits, as when the card itself forgot the bit
+        `"silent": true`: the CRC fits, as when the card itself forgot the bit; `"way": "write"`: in a block on its way to
+        the card; `"way": "command"`: in a command's 48 bits
     {"fault": "sd_refuse_write", "at_ms": 1, "count": 1}
     {"fault": "sd_timeout", "at_ms": 1, "for_ms": 400}          the card answers no command
     {"fault": "sd_stall", "at_ms": 1, "for_ms": 250}            the next block takes so much longer
@@ -18,6 +20,9 @@ moments of virtual time, so a run with the same input meets the same fault at th
     {"fault": "uart_flip", "at_ms": 1, "to": "host", "bit": 0}
     {"fault": "meter_lost", "at_ms": 1, "count": 64}
     {"fault": "clock_drift", "at_ms": 0, "ppm": 40}             the meter's clock against the board's
+
+What has come to pass stands in `faults.json` of the state folder once the board has stopped: a list of
+`{"fault","at_ms","console_bytes"}`, and how many flips met a transfer.
 """
 
 import json
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 CYCLES_PER_MS = 64_000
 COUNTERS = {"sd_blocks_written", "sd_blocks_read", "console_bytes", "resets"}
 FIELDS = {
-    "power_cut": {"for_ms"}, "brown_out": set(), "sd_bit_flip": {"block", "bit", "silent"}, "sd_refuse_write": {"count"},
+    "power_cut": {"for_ms"}, "brown_out": set(), "sd_bit_flip": {"block", "bit", "silent", "way"}, "sd_refuse_write": {"count"},
     "sd_timeout": {"for_ms"}, "sd_stall": {"for_ms"}, "sd_removed": {"for_ms"}, "sd_swapped": {"image"},
     "uart_lost": {"to", "count"}, "uart_flip": {"to", "bit"}, "meter_lost": {"count"}, "clock_drift": {"ppm"},
 }
@@ -66,6 +71,7 @@ class Faults:
         self._board = board
         self._timed: list[tuple[int, Callable[[], None]]] = []
         self._waiting = [fault for fault in faults if "after" in fault]
+        self._happened: list[dict] = []
         for fault in faults:
             if "at_ms" in fault:
                 self._at(int(fault["at_ms"] * CYCLES_PER_MS), self._action(fault))
@@ -73,7 +79,17 @@ class Faults:
             board.card_slot.on_block = self.check_counters
 
     def _action(self, fault: dict) -> Callable[[], None]:
-        return lambda: getattr(self, f"_{fault['fault']}")(fault)
+        return lambda: self._apply(fault)
+
+    def _apply(self, fault: dict) -> None:
+        at_ms = self._board.chip.view().cycle / CYCLES_PER_MS
+        self._happened.append({"fault": fault["fault"], "at_ms": at_ms, "console_bytes": self._board.serial.bytes_sent})
+        getattr(self, f"_{fault['fault']}")(fault)
+
+    def report(self) -> dict:
+        """`{"happened": [{"fault","at_ms","console_bytes"}], "flips_met": n}`: flips met by transfers of the present card."""
+        card = self._board.card_slot.card
+        return {"happened": self._happened, "flips_met": card.injected.flips_met if card else 0}
 
     def _at(self, cycle: int, action: Callable[[], None]) -> None:
         self._timed.append((cycle, action))
@@ -113,10 +129,14 @@ class Faults:
         self._board.card_slot.power(True)
 
     def _sd_bit_flip(self, fault: dict) -> None:
-        if self._board.card_slot.card:
-            flip = (fault.get("block"), fault.get("bit", 0))
-            injected = self._board.card_slot.card.injected
-            (injected.silent_flips if fault.get("silent") else injected.read_flips).append(flip)
+        if not self._board.card_slot.card:
+            return
+        injected, bit = self._board.card_slot.card.injected, fault.get("bit", 0)
+        if fault.get("way") == "command":
+            injected.command_flips.append(bit % 48)
+            return
+        flips = {"write": injected.write_flips, "read": injected.read_flips}[fault.get("way", "read")]
+        (injected.silent_flips if fault.get("silent") else flips).append((fault.get("block"), bit))
 
     def _sd_refuse_write(self, fault: dict) -> None:
         if self._board.card_slot.card:

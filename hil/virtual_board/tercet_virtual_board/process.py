@@ -71,6 +71,8 @@ class BoardProcess:
             self.state.save(self.chip)
             if self._end is not None:
                 (self.state.folder / "digest.json").write_text(json.dumps(self.chip.digest()) + "\n")
+            if self.options.faults:
+                (self.state.folder / "faults.json").write_text(json.dumps(self.faults.report()) + "\n")
             self._tell_violations()
             self.close()
         return code

@@ -7,4 +7,14 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
+import pytest  # noqa: E402
 from bare_bench import bench, build_image  # noqa: E402, F401 - fixtures
+from tercet_virtual_board.sd import Medium  # noqa: E402
+
+
+@pytest.fixture
+def medium(tmp_path):
+    """An empty card of 8 MB."""
+    medium = Medium(tmp_path / "sd.img", 8)
+    yield medium
+    medium.close()

@@ -33,6 +33,8 @@ class Card(Transfers):
         self._command = bytearray()
         self._data: bytearray | None = None  # a block that is being received
         self._cycle_per_byte = 0
+        self._settled = 0  # when the last block will have been programmed
+        self._frame_left = 0  # bytes of a command that the host has still to send
 
     def power_on(self, cycle: int) -> None:
         """Forgets everything but the medium."""
@@ -41,10 +43,17 @@ class Card(Transfers):
         self._command.clear()
         self._data = None
 
+    def power_off(self, cycle: int) -> None:
+        """The supply is gone at once; a block that was being programmed is torn."""
+        if cycle < self._settled:
+            self.tear()
+        self._settled = 0
+
     def select(self, level: int) -> None:
         """Chip select changed; a command that was under way is dropped."""
         if level:
             self._command.clear()
+            self._frame_left = 0
 
     def transfer(self, cycle: int, sent: bytes, cycles_per_byte: int) -> bytes:
         """What the card answers to `sent`, whose first byte starts at `cycle`."""
@@ -64,7 +73,7 @@ class Card(Transfers):
         quiet = len(sent) - at if self._command else len(sent) - at - len(sent[at:].lstrip(b"\xff"))
         if self._command or not quiet:
             answer[at] = self._next_byte(now)
-            self._take_byte(now + self._cycle_per_byte, sent[at])
+            self._take_byte(now + self._cycle_per_byte, self._on_command_line(sent[at]))
             return 1
         return self._give(now, answer, at, quiet)
 
@@ -101,6 +110,13 @@ class Card(Transfers):
         self._out.popleft()
         if count < len(segment.payload):
             self._out.appendleft(Segment(segment.ready, segment.fill, segment.payload[count:]))
+        elif self.flips_ahead:
+            self._meet_flips()
+
+    def _meet_flips(self) -> None:
+        """What was damaged has reached the other side: a block read ahead that the host never takes does not count."""
+        self.injected.flips_met += self.flips_ahead
+        self.flips_ahead = 0
 
     def _refill(self, now: int) -> None:
         """The next block of a multiple read."""
@@ -108,6 +124,20 @@ class Card(Transfers):
             payload = self.next_read_block(now)
             if payload is not None:
                 self._out.append(Segment(now + self.read_gap_us() * CYCLES_PER_US, 0xFF, payload))
+
+    def _on_command_line(self, byte: int) -> int:
+        """A byte as it arrives: with an injected flip when it is that byte of a command."""
+        if not self._frame_left:
+            if byte & 0xC0 != 0x40:
+                return byte
+            self._frame_left = 6
+        at = 8 * (6 - self._frame_left)
+        self._frame_left -= 1
+        flips = self.injected.command_flips
+        if not flips or not at <= flips[0] < at + 8:
+            return byte
+        self.injected.flips_met += 1
+        return byte ^ 1 << flips.pop(0) % 8
 
     def _busy(self, now: int) -> bool:
         return bool(self._out) and self._out[0].fill == 0 and now < self._out[0].ready
@@ -139,6 +169,7 @@ class Card(Transfers):
             return  # an injected fault: the card does not answer
         if index == 12:
             self._out.clear()
+            self.flips_ahead = 0
             self._out.append(Segment(now, 0xFF, b"\xff"))  # the stuff byte
         result = self.command(now, index, argument, crc_good)
         self._out.append(Segment(now, 0xFF, b"\xff" + result.response))  # N_CR: one byte
@@ -161,7 +192,9 @@ class Card(Transfers):
         self._data += sent[at : at + wanted]
         taken = min(wanted, len(sent) - at)
         if len(self._data) == 514:
-            block, check = bytes(self._data[:512]), bytes(self._data[512:])
+            arrived = self._flipped(self.injected.write_flips, self.writing, bytes(self._data))
+            self._meet_flips()
+            block, check = arrived[:512], arrived[512:]
             self._data = None
             end = now + taken * self._cycle_per_byte
             corrupt = self.too_fast or (self.crc_on and check != crc16(block))
@@ -169,4 +202,5 @@ class Card(Transfers):
             self._out.append(Segment(end, 0xFF, bytes([answer])))
             if busy_us:
                 self._set_busy(end, busy_us)
+                self._settled = end + busy_us * CYCLES_PER_US
         return taken

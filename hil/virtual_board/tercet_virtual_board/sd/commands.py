@@ -31,6 +31,9 @@ class Injected:
 
     read_flips: list[tuple[int | None, int]] = field(default_factory=list)  # (block or any, bit)
     silent_flips: list[tuple[int | None, int]] = field(default_factory=list)  # the same, but the CRC fits
+    write_flips: list[tuple[int | None, int]] = field(default_factory=list)  # in a block on its way to the card
+    command_flips: list[int] = field(default_factory=list)  # bits of a command's six bytes
+    flips_met: int = 0
     refuse_writes: int = 0
     stall_us: int = 0
 
@@ -55,6 +58,7 @@ class Commands:
         self.spi_mode = False
         self.high_speed = self.crc_on = False
         self.reading: int | None = None
+        self.flips_ahead = 0  # injected flips in what has not been clocked out yet
         self.writing: int | None = None
         self.writing_multiple = False
         self._application = False

@@ -71,12 +71,12 @@ class Transfers(Commands):
         data = self._flipped(self.injected.silent_flips, block, self.medium.read(block))
         return self._flipped(self.injected.read_flips, block, data + registers.crc16(data))
 
-    @staticmethod
-    def _flipped(flips: list[tuple[int | None, int]], block: int, data: bytes) -> bytes:
+    def _flipped(self, flips: list[tuple[int | None, int]], block: int | None, data: bytes) -> bytes:
         for flip in flips:
             where, bit = flip
             if where in (None, block):
                 flips.remove(flip)
+                self.flips_ahead += 1
                 at = bit // 8 % len(data)
                 return data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :]
         return data
@@ -115,11 +115,18 @@ class Transfers(Commands):
             if not self.writing_multiple:
                 self.writing = None
             return WRITE_ERROR, 0
+        self._unsettled = (block, self.medium.read(block))
         self.medium.write(block, data)
         self._written += 1
         busy_us = (self.profile.write_us if self.writing_multiple else self.profile.single_write_us) + self._stall_us()
         self.writing = block + 1 if self.writing_multiple else None
         return ACCEPTED, busy_us
+
+    def tear(self) -> None:
+        """Power is lost amid the programming of the last block: its first part is new, the rest as it was."""
+        block, before = self._unsettled
+        at = self._random.randrange(len(before))
+        self.medium.write(block, self.medium.read(block)[:at] + before[at:])
 
     def _command32(self, cycle: int, argument: int) -> Result:
         del cycle

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small job that pages in each step and keeps checkpoints of weights and momentum."""
+
+from __future__ import annotations
+
+import numpy as np
+from tercet import targets
+from tercet.autodiff import training_graph
+from tercet.autodiff.graph import Graph
+from tercet.model import initialise, mlp
+from tercet.plan import lower
+from tercet.plan.dataset_file import PackedData
+from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Schedule, Update
+from tercet.train.job import Job, Settings, make_job
+
+TARGET = targets.load("nrf52840dk")
+STEPS, CHECKPOINT_EVERY = 300, 4
+_MODEL = mlp("faults", [12, 32, 24, 4])
+_BATCH = 16
+
+
+def make() -> Job:
+    """The job: 16 samples a step, an activation of 4 blocks on the card meanwhile, checkpoints of some 20 blocks."""
+    graph = training_graph(_MODEL, _BATCH, optimizer={"name": "momentum", "rate": 0.05})
+    plan = lower.lower(graph, Schedule(tuple(_actions(graph))), target=TARGET.name, budget_bytes=64 * 1024)
+    settings = Settings(
+        STEPS, report_every=100, checkpoint_every=CHECKPOINT_EVERY, validate_every=50, at_boot=True, baseline_ms=1
+    )  # fmt: skip
+    return make_job(graph, plan, initialise(_MODEL, 1), _data(), TARGET, settings)
+
+
+def _data() -> PackedData:
+    """Four noisy patterns."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 4, 120)
+    patterns = rng.integers(60, 196, (4, 12))
+    rows = np.clip(patterns[labels] + rng.normal(0, 40, (120, 12)), 0, 255).astype(np.uint8)
+    return PackedData(rows, labels, 100, 4, 1 / 64, -2.0)
+
+
+def _actions(graph: Graph) -> list[Action]:
+    """Every node once; what the first layer gave lies on the card from the second layer's forward to its backward pass."""
+    last_use = {name: node.name for node in graph.nodes for name in (*node.inputs, *node.outputs)}
+    actions: list[Action] = []
+    for node in graph.nodes:
+        if node.name == "dense2.update":
+            actions.append(PageIn("dense1"))
+        actions.append(Update(node.name) if node.mutates else Compute(node.name))
+        if node.name == "dense2":
+            actions += [PageOut("dense1"), Free("dense1")]
+        taken = {source for _, source in node.inplace}
+        for name in dict.fromkeys((*node.inputs, *node.outputs)):
+            kept = graph.tensors[name].kind in ("weight", "state", "metric") or name in taken
+            if last_use[name] == node.name and not kept:
+                actions.append(Free(name))
+    return actions

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What injected faults do to a card."""
+
+import pytest
+from sd_host import started
+
+
+def test_a_block_that_power_interrupts_is_torn(medium):
+    host = started(medium)
+    host.command(24, 5)
+    assert host.write_data(b"\x11" * 512) == 5
+    host.ready()
+    host.card.power_off(host.cycle)
+    assert medium.read(5) == b"\x11" * 512  # it was programmed
+    host.initialise()
+    host.command(24, 5)
+    assert host.write_data(b"\x22" * 512) == 5
+    host.card.power_off(host.cycle)
+    torn = medium.read(5)
+    assert torn == b"\x22" * torn.count(0x22) + b"\x11" * torn.count(0x11)
+    assert torn.count(0x11) > 0
+
+
+@pytest.mark.parametrize("bit", range(0, 48, 5))
+def test_a_command_with_a_flipped_bit_is_never_obeyed(medium, bit):
+    medium.write(9, b"\x33" * 512)
+    host = started(medium)
+    assert host.command(59, 1) == b"\x00"
+    host.card.injected.command_flips.append(bit)
+    host.card.select(0)
+    try:
+        assert host.command(17, 9) == b"\x08"
+    except TimeoutError:
+        assert bit in (6, 7)  # no start bit, no command
+    host.card.select(1)
+    assert host.card.injected.flips_met == 1
+    assert host.command(17, 9) == b"\x00"
+    assert host.read_data() == b"\x33" * 512
+
+
+def test_a_block_that_is_damaged_on_its_way_is_refused(medium):
+    host = started(medium)
+    host.command(59, 1)
+    host.card.injected.write_flips.append((None, 4099))
+    host.command(24, 5)
+    assert host.write_data(b"\x44" * 512) == 0x0B
+    assert medium.read(5) == bytes(512)
+    host.command(24, 5)
+    assert host.write_data(b"\x44" * 512) == 5
