@@ -149,7 +149,7 @@ struct board {
     bool exact;
     // All code in data RAM is hooked from its first conditional instruction on: the engine translates it anew whenever
     // its page is written, which is not seen here.
-    bool ram_executable, ram_hook_wanted; uc_hook ram_hook;
+    bool ram_executable, fetch_refused, ram_hook_wanted; uc_hook ram_hook;
     bool flush_wanted; uint32_t flush_from, flush_to;
     bool open_it, stepping, fp_trap;
 

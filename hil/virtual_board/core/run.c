@@ -36,8 +36,8 @@ void ram_executable(struct board *b, bool yes)
     if (b->ram_executable == yes)
         return;
     b->ram_executable = yes;
-    uc_mem_protect(b->uc, RAM_BASE, b->ram_bytes, yes ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE);
-    blocks_forget(b, RAM_BASE, RAM_BASE + b->ram_bytes);
+    uc_ctl_flush_tlb(b->uc);
+    blocks_forget_all(b);
 }
 
 static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
@@ -45,7 +45,7 @@ static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
     b->bus_fault = false;
     if (pc >= 0xf0000000 && (reg_get(b, UC_ARM_REG_IPSR) & 0x1ff)) {
         exception_return(b, pc | 1);
-    } else if (e == UC_ERR_FETCH_PROT && pc - RAM_BASE < b->ram_bytes && !b->ram_executable) {
+    } else if (b->fetch_refused) {
         ram_executable(b, true);
     } else if (e == UC_ERR_FETCH_UNMAPPED || e == UC_ERR_FETCH_PROT) {
         fault_raise(b, EXC_BUS, 1u << 8, pc);  // IBUSERR
@@ -82,14 +82,14 @@ void cpu_run(struct board *b, size_t count)
     uint32_t pc = reg_get(b, UC_ARM_REG_PC);
     uc_err e;
     b->interrupt = 0;
-    b->interrupted = b->bus_fault = false;
+    b->interrupted = b->bus_fault = b->fetch_refused = false;
     e = uc_emu_start(b->uc, pc | 1, 0xfffffffe, 0, count);
     pc = reg_get(b, UC_ARM_REG_PC);
     if (b->interrupt)
         handle_interrupt(b, pc);
     else if (e == UC_ERR_INSN_INVALID)
         handle_invalid_instruction(b, pc);
-    else if (e == UC_ERR_EXCEPTION)
+    else if (e == UC_ERR_EXCEPTION && !b->fetch_refused)
         fault_raise(b, EXC_USAGE, 1u << 17, pc);  // INVSTATE
     else if (e)
         handle_memory_fault(b, e, pc);
