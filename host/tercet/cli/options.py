@@ -49,7 +49,7 @@ def hardware(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def course(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --checkpoint-every, --validate-every and --patience."""
-    steps = click.IntRange(1)
+    steps = click.IntRange(0)  # 0, the default: not at all
     command = click.option("--patience", type=steps, default=0, metavar="LOOKS",
                            help="Stop after so many looks without a better loss, with the best weights.")(command)  # fmt: skip
     command = click.option("--validate-every", type=steps, default=0, metavar="STEPS",
