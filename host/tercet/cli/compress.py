@@ -10,6 +10,7 @@ import click
 
 from tercet.cli import options
 from tercet.compress import METHODS, report, run
+from tercet.compress.joint import described
 from tercet.errors import InputError
 from tercet.units import parse_joules
 
@@ -47,6 +48,7 @@ def describe(result: dict[str, Any]) -> str:
         f"{'before':<18} {result['bytes_before']:>9,} B   {result['error_before']:.2f} %\n{stages}"
         f"{'after':<18} {result['bytes_on_disk']:>9,} B   {result['error_after']:.2f} %   {result['ratio']:.1f} times smaller\n"
         + (f"on the board       {board:.2f} % in whole numbers\n" if board is not None else "")
+        + (f"it takes           {described(result['spent'])}\n" if "spent" in result else "")
         + f"written to {result['output']}"
     )
 
@@ -54,7 +56,7 @@ def describe(result: dict[str, Any]) -> str:
 @click.command()
 @click.argument("method", type=click.Choice(list(METHODS)))
 @click.argument("model", metavar="MODEL")
-@click.option("--data", required=True, metavar="DATA", help="A data set's name, or an .npz of x and y.")
+@click.option("--data", required=True, metavar="DATA", help="A data set, NAME=FILE for one that you have, or an .npz of x and y.")
 @click.option("-o", "--out", "output", type=click.Path(dir_okay=False), help="The compressed file; by default MODEL.METHOD.trz.")
 @click.option("--write-model", "json", is_flag=True, help="Also write it as model file and weights, for the next stage.")
 @click.option("--pareto", type=click.Path(dir_okay=False), help="Write a picture (SVG) of error against bytes.")

@@ -20,6 +20,7 @@ from tercet.model.source import open_model
 from tercet.model.weights import Weights
 
 JUDGED_SHARE = 0.2
+_PARTS = {"x_train": "train_x", "y_train": "train_y", "x_test": "test_x", "y_test": "test_y"}
 LEAST_STEPS = 3000  # of retraining: a gradual schedule needs steps, however few the samples
 
 
@@ -97,16 +98,16 @@ def open_network(source: str | Path) -> tuple[Model, Weights]:
 
 
 def open_data(source: Any, cache: str | Path | None = None) -> Data | None:
-    """Data from a data set's name, a `Dataset`, `Data` or an .npz file; None stays None.
+    """Data from a data set's name (or NAME=SOURCE), a `Dataset`, `Data` or an .npz file; None stays None.
 
-    The .npz holds `x` and `y` (then every fifth sample is judged by) or `train_x train_y test_x test_y`; whole
-    numbers of 8 bits may come with their `scale`, else they are divided by 255.
+    The .npz holds `x` and `y` (then every fifth sample is judged by) or `x_train y_train x_test y_test`, the words either way
+    round; whole numbers of 8 bits may come with their `scale`, else they are divided by 255.
     """
     if source is None or isinstance(source, Data):
         return source
     if isinstance(source, datasets.Dataset):
         return _of_dataset(source)
-    if str(source) in datasets.NAMES:
+    if str(source).partition("=")[0] in datasets.NAMES:
         return _of_dataset(datasets.load(str(source), cache=cache))
     path = Path(source)
     if not path.is_file():
@@ -124,6 +125,7 @@ def _of_dataset(found: datasets.Dataset) -> Data:
 
 
 def _of_arrays(arrays: dict[str, np.ndarray], path: Path) -> Data:
+    arrays = {_PARTS.get(name, name): array for name, array in arrays.items()}
     if {"train_x", "train_y", "test_x", "test_y"} <= set(arrays):
         parts = [arrays[name] for name in ("train_x", "train_y", "test_x", "test_y")]
     elif {"x", "y"} <= set(arrays):
@@ -133,7 +135,7 @@ def _of_arrays(arrays: dict[str, np.ndarray], path: Path) -> Data:
             raise InputError(f"{path}: {len(x)} samples with {len(y)} labels")
         parts = [x[~judged], y[~judged], x[judged], y[judged]]
     else:
-        raise InputError(f"{path}: holds {sorted(arrays)}", hint="x and y, or train_x, train_y, test_x and test_y")
+        raise InputError(f"{path}: holds {sorted(arrays)}", hint="x and y, or x_train, y_train, x_test and y_test")
     whole = parts[0].dtype == np.uint8
     scale = float(arrays["scale"]) if "scale" in arrays else 1 / 255 if whole else 1.0
     xs = [np.asarray(part, np.float32) * np.float32(scale) for part in (parts[0], parts[2])]

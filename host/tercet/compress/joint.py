@@ -8,7 +8,8 @@ much the loss rises. CP-SAT then picks one per layer (a multiple-choice knapsack
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ class Budget:
         """The limits that are set."""
         named = {"flash_bytes": self.flash_bytes, "ram_bytes": self.ram_bytes, "cycles": self.cycles}
         return {name: value for name, value in named.items() if value is not None}
+
+    def less(self, over: dict[str, int]) -> Budget:
+        """The budget with these limits lowered by so much."""
+        return replace(self, **{name: limit - over.get(name, 0) for name, limit in self.limits().items()})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -185,9 +190,16 @@ def choose(table: dict[str, list[Choice]], fixed: dict[str, int], budget: Budget
         best = _solve(table, fixed, others, name, time_limit_s) or _solve(table, fixed, {}, name, time_limit_s)
         assert best
         nearest[name] = best.totals[name]
-    said = ", ".join(_said(name, limits[name]) for name in limits)
-    least = ", ".join(_said(name, value) for name, value in nearest.items())
-    raise InfeasibleError(f"no choice of the layers fits {said}", hint=f"the nearest possible: {least}", smallest=nearest)
+    raise InfeasibleError(
+        f"no choice of the layers fits {described(limits)}",
+        hint=f"the nearest possible: {described(nearest)}",
+        smallest=dict(nearest),
+    )
+
+
+def described(amounts: Mapping[str, float]) -> str:
+    """Flash, RAM and cycles in words; the energy that belongs to cycles is modelled."""
+    return ", ".join(_said(name, value) for name, value in amounts.items())
 
 
 def _said(name: str, value: float) -> str:

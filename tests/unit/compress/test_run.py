@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from tercet import compress
+from tercet.compress import auto
 from tercet.compress.job import open_data
 from tercet.compress.packed import container
 from tercet.errors import ArtifactError, InfeasibleError, InputError
@@ -64,9 +65,29 @@ def test_methods_combine(saved, digits, tmp_path):
 def test_auto_meets_its_budget(saved_conv, digits, tmp_path):
     options = QUICK | {"output": tmp_path / "auto.trz", "flash": 2600, "ram": 16000, "cycles": 400_000}
     found = compress.run("auto", saved_conv, digits, options)
-    assert found["bytes_on_disk"] <= 2600 and found["planned"]["cycles"] <= 400_000 and found["proven"]
+    assert found["bytes_on_disk"] == found["spent"]["flash_bytes"] <= 2600 and found["proven"]
+    assert found["spent"]["cycles"] <= 400_000 and found["spent"]["ram_bytes"] <= 16000
+    assert found["spent"]["cycles"] == pytest.approx(sum(row["cycles"] for row in found["layers"]), abs=4)
     assert set(found["choices"]) == {"conv2d1", "conv2d2", "dense1", "dense2"}
     assert found["error_after"] <= found["error_before"] + 10
+
+
+def test_auto_chooses_again_when_training_left_more_than_planned(saved, digits, tmp_path, monkeypatch):
+    carry_out, asked = auto._carry_out, []
+
+    def grown(job, plan):
+        asked.append(plan.totals)
+        result, spent = carry_out(job, plan)
+        return result, {name: value + 300 for name, value in plan.totals.items()}
+
+    monkeypatch.setattr(auto, "_carry_out", grown)
+    options = {"epochs": 1, "output": tmp_path / "a.trz", "flash": 2600, "ram": 6000}
+    compress.run("auto", saved, digits, options)
+    assert len(asked) == 2 and asked[1]["flash_bytes"] <= 2300 and asked[1]["ram_bytes"] <= 5700
+    monkeypatch.setattr(auto, "TRIES", 1)
+    with pytest.raises(InfeasibleError, match="more than allowed") as caught:
+        compress.run("auto", saved, digits, options)
+    assert caught.value.smallest["flash_bytes"] > 2600
 
 
 def test_an_impossible_budget_says_the_nearest_possible(saved, digits):
@@ -113,6 +134,16 @@ def test_data_files_that_cannot_be_used_are_refused(saved, tmp_path):
     for source in (tmp_path / "text.npz", tmp_path / "none.npz", "no-such-set"):
         with pytest.raises(InputError):
             open_data(source)
+
+
+def test_parts_of_a_file_and_sets_from_a_folder(tmp_path):
+    parts = {"x_train": np.zeros((6, 4)), "y_train": np.zeros(6), "x_test": np.ones((3, 4)), "y_test": np.ones(3)}
+    np.savez(tmp_path / "d.npz", **parts)
+    data = open_data(tmp_path / "d.npz")
+    assert data.train.x.shape == (6, 4) and data.test.labels.tolist() == [1, 1, 1]
+    with pytest.raises(InputError, match="nowhere"):
+        open_data(f"cifar10={tmp_path / 'nowhere'}")
+    assert len(open_data("digits").test.x) == 359
 
 
 def test_u8_files_bring_their_divisor(tmp_path):
