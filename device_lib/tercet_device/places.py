@@ -3,7 +3,7 @@
 
 import struct
 
-from tercet_device import kernels
+from tercet_device import kernels, weights
 from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
 from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, FileStore, find_partition, prepare
@@ -79,4 +79,5 @@ def open_log(job, state, plan, arena, card):
         slots = checkpoint.FileSlots(settings["path"])
     else:
         slots = checkpoint.CardSlots(card, checkpoint.slot_blocks(sum(map(len, views))), plan.page_blocks)
-    return checkpoint.Log(slots, kernels, bytes.fromhex(settings["job"]), views)
+    # with other weights to start from it is another job
+    return checkpoint.Log(slots, kernels, bytes.fromhex(settings["job"]) + weights.identity(job["weights"]), views)

@@ -10,6 +10,7 @@ from tercet.autodiff.graph import Graph
 from tercet.model import initialise, mlp
 from tercet.plan import lower
 from tercet.plan.dataset_file import PackedData
+from tercet.plan.keep import keep_all
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Schedule, Update
 from tercet.train.job import Job, Settings, make_job
 
@@ -39,18 +40,10 @@ def _data() -> PackedData:
 
 
 def _actions(graph: Graph) -> list[Action]:
-    """Every node once; what the first layer gave lies on the card from the second layer's forward to its backward pass."""
-    last_use = {name: node.name for node in graph.nodes for name in (*node.inputs, *node.outputs)}
-    actions: list[Action] = []
-    for node in graph.nodes:
-        if node.name == "dense2.update":
-            actions.append(PageIn("dense1"))
-        actions.append(Update(node.name) if node.mutates else Compute(node.name))
-        if node.name == "dense2":
-            actions += [PageOut("dense1"), Free("dense1")]
-        taken = {source for _, source in node.inplace}
-        for name in dict.fromkeys((*node.inputs, *node.outputs)):
-            kept = graph.tensors[name].kind in ("weight", "state", "metric") or name in taken
-            if last_use[name] == node.name and not kept:
-                actions.append(Free(name))
+    """Everything kept, but what the first layer gave lies on the card from the second layer's forward to its backward pass."""
+    actions = list(keep_all(graph).actions)
+    at = actions.index(Compute("dense2")) + 1
+    actions[at:at] = [PageOut("dense1"), Free("dense1")]
+    at = actions.index(Update("dense2.update"))
+    actions[at:at] = [PageIn("dense1")]
     return actions

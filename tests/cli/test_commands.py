@@ -16,7 +16,7 @@ from tercet.cli.main import VERBS, cli
 ROOT = Path(__file__).parents[2]
 CONTRACT = {
     "Everyday": "doctor board flash profile train measure hil report demo",
-    "Stages": "model compress graph solve plan deploy pull",
+    "Stages": "model compress graph solve plan deploy pull push",
     "Analysis": "replay explain show pareto bench",
     "Lab": "farm card targets",
 }

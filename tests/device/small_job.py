@@ -8,10 +8,10 @@ from tercet import targets
 from tercet.autodiff import training_graph
 from tercet.autodiff.graph import Graph
 from tercet.model import initialise, mlp
-from tercet.plan import lower
+from tercet.plan import keep, lower
 from tercet.plan.dataset_file import PackedData
 from tercet.plan_format import Plan
-from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
+from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule
 from tercet.train.job import Job, Settings, make_job
 
 TARGET = targets.load("nrf52840dk")
@@ -20,20 +20,8 @@ BATCH = 5
 
 
 def keep_all(graph: Graph) -> list[Action]:
-    """Every node once, every tensor freed after its last use."""
-    last_use = {}
-    for node in graph.nodes:
-        for name in (*node.inputs, *node.outputs):
-            last_use[name] = node.name
-    actions: list[Action] = []
-    for node in graph.nodes:
-        actions.append(Update(node.name) if node.mutates else Compute(node.name))
-        taken = {source for _, source in node.inplace}
-        for name in dict.fromkeys((*node.inputs, *node.outputs)):
-            kept = graph.tensors[name].kind in ("weight", "state", "metric") or name in taken
-            if last_use[name] == node.name and not kept:
-                actions.append(Free(name))
-    return actions
+    """Everything kept until its last use."""
+    return list(keep.keep_all(graph).actions)
 
 
 def frugal(graph: Graph) -> list[Action]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tercet deploy` and `tercet pull`: a plan and its files onto a board, trained weights back."""
+"""`tercet deploy`: a plan and its files onto a board."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from tercet import artifacts, plan_format, targets
+from tercet import plan_format, targets
 from tercet.autodiff import graph as graphs
 from tercet.board import bench as benches
 from tercet.board.base import Board
 from tercet.cli import options, work
 from tercet.kernel_table import KERNELS
 from tercet.model import graph as models
-from tercet.plan import lower, weights_file
 from tercet.train import boot, card, data, job, session
 
 FOLDER = click.argument("folder", default="run", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -50,37 +49,16 @@ def deploy(
 def send(folder: Path, source: str, board: Board, bench: benches.Bench, settings: job.Settings) -> list[str]:
     """Makes the job of a folder's artefacts and brings it onto a board; returns the paths that were written."""
     graph = graphs.load(folder / "graph.json")
-    _, weights = models.load(folder / "model.json")
+    model, weights = models.load(folder / "model.json")
     counts = {k.opcode: (len(k.tensors), len(k.dims)) for k in KERNELS.values()}
     counts |= {plan_format.PAGE_OUT: (2, 4), plan_format.PAGE_IN: (2, 4), plan_format.WAIT: (0, 0)}
     plan = plan_format.decode((folder / "plan.bin").read_bytes(), counts)
     target = targets.load(bench.target)
     packed = data.load(source, regression=graph.loss != "softmax_cross_entropy")
     order = job.make_job(graph, plan, weights, packed, target, settings)
+    order = order.with_files(work.predict_files(model, graph, packed, target))
     if order.card_data:
         card.place_data(board, target, order.card_data, bench.card_image, work.operator_set(graph))
     written = session.deploy(board, order, target, work.operator_set(graph))
     boot.place(board, order) if settings.at_boot else boot.remove(board)
     return written
-
-
-@click.command()
-@FOLDER
-@options.hardware
-@click.option("-o", "--out", default="trained.json", show_default=True, type=click.Path(path_type=Path),
-              help="A model.json; its weights stand beside it.")  # fmt: skip
-@options.json_option
-def pull(folder: Path, board_name: str | None, bench_file: str | None, out: Path, as_json: bool) -> None:
-    """Bring the trained weights of FOLDER's model back from a board.
-
-    \b
-    Example:
-      tercet pull run --board mine -o trained.json
-    """
-    graph = graphs.load(folder / "graph.json")
-    model, weights = models.load(folder / "model.json")
-    with benches.select(board_name, Path(bench_file) if bench_file else None) as bench, Board(bench.serial) as board:
-        raw = session.pull(board)
-    values = weights_file.decode(raw, graph, lower.graph_id(graph))
-    models.save(model, {name: values.get(name, weights[name]) for name in weights}, out)
-    options.show({"model": str(out), "sha256": artifacts.sha256_bytes(raw)}, as_json)

@@ -20,7 +20,7 @@ VERBS = {
     "hil": ("Everyday", "hil"), "report": ("Everyday", "everyday"), "demo": ("Everyday", "demo"),
     "model": ("Stages", "stages"), "compress": ("Stages", "compress"), "graph": ("Stages", "stages"),
     "solve": ("Stages", "solve"), "plan": ("Stages", "stages"),
-    "deploy": ("Stages", "deploy"), "pull": ("Stages", "deploy"),
+    "deploy": ("Stages", "deploy"), "pull": ("Stages", "weights"), "push": ("Stages", "weights"),
     "replay": ("Analysis", "solve"), "explain": ("Analysis", "analysis"), "show": ("Analysis", "analysis"),
     "pareto": ("Analysis", "analysis"), "bench": ("Analysis", "bench"),
     "farm": ("Lab", "farm"), "card": ("Lab", "lab"), "targets": ("Lab", "lab"),

@@ -147,7 +147,8 @@ def make_job(
         evaluate=guards.evaluates_on_board(graph), validate_every=request.validate_every, patience=request.patience,
         checkpoint_every=request.checkpoint_every,
     )  # fmt: skip
-    return job.make_job(graph, plan, weights, packed, target, settings)
+    order = job.make_job(graph, plan, weights, packed, target, settings)
+    return order.with_files(work.predict_files(models.load(request.path("model.json"))[0], graph, packed, target))
 
 
 def measure(out: Path, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3))) -> dict[str, Any]:

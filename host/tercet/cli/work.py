@@ -8,12 +8,15 @@ from typing import Any
 
 from tercet import artifacts, plan_format
 from tercet.autodiff import graph as graphs
-from tercet.autodiff.training import training_graph
+from tercet.autodiff.training import inference_graph, training_graph
 from tercet.errors import InfeasibleError
 from tercet.model import graph as models
 from tercet.model import zoo
 from tercet.plan import dump, lower
+from tercet.plan.dataset_file import PackedData
 from tercet.solve import schedule as schedules
+from tercet.targets import Target
+from tercet.train import predict
 from tercet.units import format_bytes
 
 LOSSES = ("softmax_cross_entropy", "mean_squared_error")
@@ -57,6 +60,13 @@ def operator_set(graph: graphs.Graph) -> str:
     """The smallest set of native kernels that covers a graph: mlp, cnn or all."""
     found = {set_of(node.op) for node in graph.nodes if not node.op.startswith("read_")}
     return next(name for name in ("all", "cnn", "mlp") if name in found or name == "mlp")
+
+
+def predict_files(
+    model: models.Model, graph: graphs.Graph, packed: PackedData, target: Target
+) -> dict[str, bytes]:
+    """What the board needs to predict with what it trains by `graph`."""
+    return predict.files(*inference_graph(model, 1), graph, packed, target)
 
 
 def optimizer_settings(name: str, rate: float | None, schedule: str = "constant") -> dict[str, Any]:

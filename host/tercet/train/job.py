@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,10 @@ class Job:
     settings: dict[str, Any] = field(default_factory=dict)
     card_data: bytes = b""
 
+    def with_files(self, files: dict[str, bytes]) -> Job:
+        """The same job with more files."""
+        return replace(self, files={**self.files, **files})
+
     @property
     def path(self) -> str:
         """Where the job's description lies on the board."""
@@ -91,7 +95,7 @@ def make_job(
         "boot": BOOT_FILE if settings.at_boot else None,
     }  # fmt: skip
     start = weights_file.encode(graph, plan.graph_id, weights)
-    description |= _checkpoint(target, settings, identity(description, start, encoded))
+    description |= _checkpoint(target, settings, identity(description, encoded))
     files = {
         f"{FOLDER}/plan.bin": plan_format.encode(plan),
         f"{FOLDER}/weights.bin": start,
@@ -139,13 +143,15 @@ def _store(plan: Plan, target: Target, settings: Settings) -> dict[str, Any] | N
     return {"kind": "card", **target.card} if plan.page_blocks and target.card else None
 
 
-def identity(description: dict[str, Any], weights: bytes, data: bytes) -> str:
-    """8 bytes, hexadecimal, of all that decides which weights a job ends with; not of its schedule, which never does."""
+def identity(description: dict[str, Any], data: bytes) -> str:
+    """4 bytes, hexadecimal, of all that decides which weights a job makes of those it starts from.
+
+    Its schedule does not; the board adds the weights' own checksum, so that pushed weights make another job.
+    """
     decisive = [description[name] for name in ("hyper", "rates", "seed", "steps", "validate_every", "patience")]
     digest = hashlib.sha256(json.dumps(decisive).encode())
-    for content in (weights, data):
-        digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()[:16]
+    digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()[:8]
 
 
 def _checkpoint(target: Target, settings: Settings, name: str) -> dict[str, Any]:

@@ -163,6 +163,11 @@ def device_error(event: dict[str, Any]) -> TercetError:
     return kind(f"the board reports: {event['text']}", hint=HINTS.get(event["kind"], ""))
 
 
+def push(board: Board, weights: bytes) -> None:
+    """Brings a weights file to the board, for its predictions and as the start of its next training."""
+    sync.sync(board, {f"{FOLDER}/weights.bin": weights, f"{FOLDER}/trained.bin": weights})
+
+
 def pull(board: Board) -> bytes:
     """The trained weights file from the board."""
     return sync.get_file(board, f"{FOLDER}/trained.bin")

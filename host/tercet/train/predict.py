@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the board needs to predict with the weights that it trained: a plan of one sample's forward pass, and a description."""
+
+from __future__ import annotations
+
+import json
+
+from tercet import plan_format
+from tercet.autodiff.graph import Graph
+from tercet.plan import inference, lower
+from tercet.plan.dataset_file import PackedData
+from tercet.targets import Target
+from tercet.train.job import FOLDER
+
+
+def files(forward: Graph, output: str, training: Graph, data: PackedData, target: Target) -> dict[str, bytes]:
+    """Path -> content of predict.json and its plan; nothing for a network whose forward pass the board cannot run.
+
+    `tensors` tells, for each tensor of a weights file of the training graph, where it goes in the arena (-1: nowhere, as
+    the optimizer's state) and its bytes.
+    """
+    found = inference.plan(forward, output, training, target.name)
+    if found is None:
+        return {}
+    plan, offset, count = found
+    names = list(forward.tensors)
+    places = {names[entry.index]: entry.offset for entry in plan.persistents}
+    description = {
+        "plan": f"{FOLDER}/predict.bin", "weights": [f"{FOLDER}/trained.bin", f"{FOLDER}/weights.bin"],
+        "board_id": plan_format.board_id(target.name), "graph": lower.graph_id(training).hex(),
+        "tensors": [[places.get(tensor.name, -1), tensor.nbytes] for tensor in training.persistent],
+        "features": data.rows.shape[1], "value_bytes": data.rows.itemsize, "scale": [data.scale, data.offset],
+        "output": [offset, count],
+    }  # fmt: skip
+    return {
+        f"{FOLDER}/predict.bin": plan_format.encode(plan),
+        f"{FOLDER}/predict.json": json.dumps(description).encode(),
+    }

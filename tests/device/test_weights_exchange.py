@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tercet pull` and `push`, prediction on the board between them, and federated rounds over three boards."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_job import MODEL, TARGET, job
+from tercet import resources
+from tercet.autodiff import graph as graphs
+from tercet.autodiff import reference, training_graph
+from tercet.board import virtual
+from tercet.board.base import Board
+from tercet.cli import main as entry
+from tercet.cli import weights as verbs
+from tercet.cli import work
+from tercet.errors import InputError
+from tercet.model import graph as models
+from tercet.model import initialise
+from tercet.plan import lower, weights_file
+from tercet.train import federated, session
+
+ROOT = Path(__file__).parents[2]
+PREDICT = """
+import sys
+sys.path.append('/lib')
+from tercet_device.model import Model
+print([list(Model().predict(row)) for row in {rows!r}])
+"""
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """(name of a board that has trained, folder with graph and model)"""
+    graph, _, order, packed = job("keep_all", {"name": "momentum", "rate": 0.1})
+    graphs.save(graph, tmp_path / "graph.json")
+    models.save(MODEL, initialise(MODEL, 1), tmp_path / "model.json")
+    name = f"exchange-{os.getpid()}"
+    with virtual.temporary(name=name, image=resources.firmware(TARGET.name), state=tmp_path / "board", pace="max") as running:
+        with Board(running.serial) as board:
+            session.deploy(board, order.with_files(work.predict_files(MODEL, graph, packed, TARGET)), TARGET)
+            session.run(board, order)
+        yield name, tmp_path
+
+
+def tercet(*words: str | Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        entry.main([str(word) for word in words])
+    assert ended.value.code == 0
+
+
+def predicted(name: str, rows: np.ndarray) -> np.ndarray:
+    """What the board itself predicts."""
+    running = virtual.find(name)
+    assert running
+    with Board(running.serial) as board:
+        board.soft_reset()
+        return np.array(ast.literal_eval(board.exec(PREDICT.format(rows=[bytes(row) for row in rows]))))
+
+
+@pytest.mark.board
+def test_weights_come_back_predict_and_are_sent(trained: tuple[str, Path]) -> None:
+    name, folder = trained
+    packed = job("keep_all", {"name": "momentum"})[3]
+    rows, inputs = packed.rows[:4], packed.batch(np.arange(4))[0]
+    tercet("pull", folder, "--board", name, "-o", folder / "trained.json")
+    _, mine = models.load(folder / "trained.json")
+    start = initialise(MODEL, 1)
+    assert any((mine[key] != start[key]).any() for key in start)
+    assert np.allclose(predicted(name, rows), reference.predict(MODEL, mine, inputs), rtol=1e-4, atol=1e-5)
+    tercet("pull", folder, "--board", name, "--delta", "-o", folder / "delta.npz")
+    with np.load(folder / "delta.npz") as change:
+        assert {key: (value == mine[key] - start[key]).all() for key, value in change.items()} == dict.fromkeys(start, True)
+    models.save(MODEL, initialise(MODEL, 9), folder / "other.json")
+    tercet("push", folder, folder / "other.json", "--board", name)
+    assert np.allclose(predicted(name, rows), reference.predict(MODEL, initialise(MODEL, 9), inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_trained_weights_go_into_the_onnx_file_of_the_model(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the onnx package is absent: pip install 'tercet[onnx]'")
+    helper, rng = onnx.helper, np.random.default_rng(2)
+    constants = {"w": rng.normal(size=(3, 6)).astype(np.float32), "b": rng.normal(size=3).astype(np.float32)}
+    proto = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)], "net",
+            [helper.make_tensor_value_info("x", 1, ("N", 6))], [helper.make_tensor_value_info("y", 1, ("N", 3))],
+            [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ), opset_imports=[helper.make_opsetid("", 17)], ir_version=9,
+    )  # fmt: skip
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    model, weights = work.read_model(str(tmp_path / "net.onnx"))
+    graph = training_graph(model, 4)
+    graphs.save(graph, tmp_path / "graph.json")
+    models.save(model, weights, tmp_path / "model.json")
+    changed = {name: value + 1 for name, value in weights.items()}
+    raw = weights_file.encode(graph, lower.graph_id(graph), changed)
+    verbs.save(tmp_path, raw, tmp_path / "trained.onnx", tmp_path / "net.onnx", False)
+    back = onnx.load(str(tmp_path / "trained.onnx"))
+    found = {item.name: onnx.numpy_helper.to_array(item) for item in back.graph.initializer}
+    assert {name: (found[name] == value + 1).all() for name, value in constants.items()} == {"w": True, "b": True}
+
+
+def test_an_average_is_weighted_by_samples() -> None:
+    start = {"w": np.array([1.0, 2.0], np.float32)}
+    deltas = [{"w": np.array([4.0, 0.0], np.float32)}, {"w": np.array([0.0, 8.0], np.float32)}]
+    assert federated.averaged(start, deltas, [30, 10])["w"].tolist() == [4.0, 4.0]
+    assert federated.delta(start, federated.averaged(start, deltas, [1, 1]))["w"].tolist() == [2.0, 4.0]
+    with pytest.raises(InputError, match="another model"):
+        federated.averaged(start, [{"v": start["w"]}], [1])
+    with pytest.raises(InputError, match="sample counts"):
+        federated.averaged(start, deltas, [1])
+
+
+@pytest.mark.board
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_three_boards_learn_together_what_none_of_them_has_seen() -> None:
+    command = [sys.executable, str(ROOT / "hil" / "federated"), "--rounds", "3", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [row["accuracy"] for row in rows] == sorted(row["accuracy"] for row in rows)
+    # four digits of ten is the most that a board knows by itself
+    assert max(rows[0]["alone"]) < 0.4
+    assert rows[-1]["accuracy"] > 0.5 > max(rows[-1]["alone"])
