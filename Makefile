@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
-BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-compress bench-packed
+BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
 .PHONY: help demo test farm-setup farm-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:

@@ -34,6 +34,8 @@ class _Case:
             kernels.fill(memoryview(memory)[first : first + nbytes], 0)
         samples = profile.batch(self.step.plan.batch)
         self.step.mark(marked)
+        # as before each metered step: how long a call's frame is looked for depends on what was left behind
+        gc.collect()
         if marked:
             profile.markers.region(True)
         begun = ticks_us()
@@ -103,7 +105,6 @@ class Profile:
             self.markers.preamble()
             sleep_ms(idle)
         for i in range(rounds):
-            gc.collect()
             for k in range(count):
                 times[i * count + k] = self.case(k).run(self, marked)
         if marked:

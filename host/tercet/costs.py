@@ -56,7 +56,12 @@ class PageCost:
 
 @dataclass(frozen=True)
 class CostTable:
-    """Costs of one board, firmware and meter. `model`, if there is one, answers for signatures that were never measured."""
+    """Costs of one board, firmware and meter.
+
+    `fits` are models of families of shapes (`tercet.autodiff.shape_cost`); `model`, if there is one, answers for signatures that
+    were never measured. `step` is what a step costs beside its operators and pages, `power_mw` the rail's power by the state of
+    an idle board.
+    """
 
     board: str
     ops: dict[str, OpCost]
@@ -69,6 +74,9 @@ class CostTable:
     volts: float = 3.3
     inputs: dict[str, str] = field(default_factory=dict)
     model: Callable[[str], OpCost | None] | None = None
+    fits: dict[str, Any] = field(default_factory=dict)
+    power_mw: dict[str, float] = field(default_factory=dict)
+    step: OpCost = field(default_factory=lambda: OpCost(0.0, 0.0))
 
     def op(self, signature: str) -> OpCost:
         """The cost stored under a signature, or the model's answer; raises InputError when there is neither."""
@@ -99,8 +107,8 @@ def to_body(table: CostTable) -> dict[str, Any]:
     return {
         "board": table.board, "firmware": table.firmware, "meter": table.meter,
         "baseline_mw": table.baseline_mw, "volts": table.volts, "overlap": table.overlap,
-        "page_out": vars(table.page_out), "page_in": vars(table.page_in),
-        "ops": {name: vars(cost) for name, cost in table.ops.items()},
+        "power_mw": table.power_mw, "step": vars(table.step), "page_out": vars(table.page_out), "page_in": vars(table.page_in),
+        "ops": {name: vars(cost) for name, cost in table.ops.items()}, "fits": table.fits,
     }  # fmt: skip
 
 
@@ -115,6 +123,7 @@ def load(path: str | Path) -> CostTable:
     try:
         ops = {name: _cost(OpCost, entry, f"{path}: ops {name}") for name, entry in body["ops"].items()}
         page_out, page_in = (_cost(PageCost, body[side], f"{path}: {side}") for side in ("page_out", "page_in"))
+        step = _cost(OpCost, body.get("step", {"time_us": 0.0, "energy_nj": 0.0}), f"{path}: step")
         board, overlap = str(body["board"]), body.get("overlap", False)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: not a complete cost table: {error!r}") from error
@@ -124,6 +133,7 @@ def load(path: str | Path) -> CostTable:
         board, ops, page_out, page_in, artifacts.finite(body.get("baseline_mw", 0.0), f"{path}: baseline_mw"), overlap,
         str(body.get("firmware", "")), str(body.get("meter", "")),
         artifacts.finite(body.get("volts", 3.3), f"{path}: volts"), dict(body.get("inputs", {})),
+        fits=dict(body.get("fits", {})), power_mw=dict(body.get("power_mw", {})), step=step,
     )  # fmt: skip
 
 

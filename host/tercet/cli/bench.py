@@ -22,6 +22,7 @@ BENCHES = {
     "board": ("tercet.board.speed:run", False),
     "runtime": ("tercet.profile.runtime:run", True),
     "compress": ("tercet.cli.bench:compression", True),
+    "profile": ("tercet.cli.prediction:run", True),
     "packed": ("tercet.cli.bench:packed", True),
 }
 
@@ -52,7 +53,7 @@ def packed(found: benches.Bench, *, say: Say) -> tables.Rows:
 @click.option("--docs", type=click.Path(dir_okay=False), help="Also write the table as Markdown, with date and machine.")
 @options.json_option
 def bench(what: str, board_name: str | None, bench_file: str | None, docs: str | None, as_json: bool) -> None:
-    """Measure a table: kernels, solver, board, runtime, compress or packed (the board's part of compress).
+    """Measure a table: kernels, solver, board, runtime, profile, compress or packed (the board's part of compress).
 
     \b
     Example:

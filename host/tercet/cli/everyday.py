@@ -8,13 +8,10 @@ from typing import Any
 
 import click
 
-from tercet import resources, targets
 from tercet.autodiff import graph as graphs
 from tercet.board import bench as benches
-from tercet.board.base import Board
-from tercet.board.flash import base as flashing
 from tercet.cli import costing, options, pipeline, progress, whole, work
-from tercet.meter.base import open_meter
+from tercet.profile import grid as grids
 from tercet.report import page
 from tercet.train import data
 
@@ -23,31 +20,37 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 
 
 @click.command()
-@click.argument("graph_file", metavar="GRAPH", type=click.Path(exists=True, dir_okay=False))
+@click.argument("graph_file", metavar="[GRAPH]", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--grid", metavar="NAME", help="Instead of GRAPH: a grid of shapes, and a cost model fitted to it (dense).")
+@click.option("--loss", default="softmax_cross_entropy", show_default=True, help="The grid's loss.")
+@click.option("--optimizer", default="sgd", show_default=True, help="The grid's optimizer: sgd, momentum, nesterov, adam, adamw.")
 @click.option("--data", "source", required=True, help="The data whose reading is to be timed: a named set or an .npz file.")
 @options.hardware
 @click.option("-o", "--out", default="costs.json", show_default=True, type=click.Path(path_type=Path), help="Where to write it.")
 @options.json_option
 def profile(
-    graph_file: str, source: str, board_name: str | None, bench_file: str | None, out: Path, as_json: bool
+    graph_file: str | None, grid: str | None, source: str, board_name: str | None, bench_file: str | None, out: Path,
+    as_json: bool, **settings: str,
 ) -> None:  # fmt: skip
-    """Time and meter every operator of GRAPH and the card's pages; what costs.json holds already is not measured again.
+    """Time and meter every operator of GRAPH, or a grid of shapes, and the card's pages; what costs.json holds is kept.
+
+    A grid is fitted: `tercet solve` then knows the costs of shapes that were never measured, within the residuals that are shown.
 
     \b
     Example:
       tercet profile graph.json --data digits --bench bench.toml
+      tercet profile --grid dense --data digits --bench bench.toml
     """
-    graph = graphs.load(graph_file)
-    with benches.select(board_name, Path(bench_file) if bench_file else None, sd=out.with_suffix(".card.img")) as bench:
-        flashing.flash(bench, targets.load(bench.target), resources.firmware(bench.target))
-        meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
-        try:
-            with Board(bench.serial) as board:
-                table = costing.cost_table(out, graph, data.load(source), board, bench, meter, options.say)
-        finally:
-            if meter is not None:
-                meter.close()
-    options.show({"costs": str(out), "operators": len(table.ops), "baseline_mw": table.baseline_mw}, as_json)
+    if (graph_file is None) == (grid is None):
+        raise click.UsageError("give either GRAPH or --grid")
+    bench_path = Path(bench_file) if bench_file else None
+    with benches.select(board_name, bench_path, sd=out.with_suffix(".card.img")) as bench, costing.flashed(bench) as parts:
+        if grid:
+            packed = data.load(source)
+            table = costing.grid_table(out, grids.of_name(grid, packed.rows.shape[1], **settings), packed, *parts, options.say)
+        else:
+            table = costing.cost_table(out, graphs.load(str(graph_file)), data.load(source), *parts, options.say)
+    options.show(costing.describe(table, out), as_json, costing.text(table, out))
 
 
 @click.command()

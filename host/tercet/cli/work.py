@@ -19,6 +19,7 @@ from tercet.targets import Target
 from tercet.train import predict
 from tercet.units import format_bytes
 
+SETS = ("mlp", "cnn", "all")  # of native kernels, each holding those before it
 LOSSES = ("softmax_cross_entropy", "mean_squared_error")
 CONVOLUTIONS = ("conv2d_", "depthwise_", "maxpool2d_", "avgpool2d_", "global_average_")
 

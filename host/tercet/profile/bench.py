@@ -78,13 +78,14 @@ class Bench:
 
         Raises BoardError when the board fails, MeterError when the measurement is INVALID (its causes are in the message).
         """
-        # file systems and cards take their time by whim: it takes several batches and pages to know the mean
+        # File systems and cards take their time by whim: it takes several batches and pages to know the mean. What Python
+        # executes leaves garbage behind and is slower the more there is: as in a step, each stands in its region once.
         cases = [case for case in cases for _ in range(_COPIES if case.python and case.name != EMPTY else 1)]
         self._progress(f"timing {len(cases)} cases")
         once = self._times(cases, np.ones(len(cases), int), rounds=2, marked=False)
         single_us = np.maximum(once.min(axis=0), 1.0)
-        repeats = np.clip(np.ceil(effort.region_us / single_us), 1, effort.most_repeats).astype(int)
-        repeats[[i for i, case in enumerate(cases) if case.name == EMPTY]] = 1
+        most = [1 if case.python or case.name == EMPTY else effort.most_repeats for case in cases]
+        repeats = np.clip(np.ceil(effort.region_us / single_us), 1, most).astype(int)
         seconds = float((single_us * repeats).sum() * effort.rounds * 1e-6)
         self._progress(f"measuring {len(cases)} cases, {effort.rounds} times each: {seconds:.0f} s of the board's time")
         return self._metered(cases, repeats, effort.rounds)

@@ -6,20 +6,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
-from tercet.costs import CostTable
+from tercet.errors import InputError
 from tercet.model.builder import mlp
 from tercet.profile import cases
-from tercet.profile.bench import Bench, Effort, Raw
+from tercet.profile.bench import Effort
 from tercet.profile.cases import Case
 
 # Shorter regions than a profile of one network: there are many shapes, and the fit averages over them.
 EFFORT = Effort(region_us=3_000.0, most_repeats=40, rounds=3)
-_GRAPHS = 32
-_MOST_PRODUCTS = 60_000
-# the board's heap holds the plans of as many cases at once
-_CASES_A_RUN = 60
+_GRAPHS = 48
+_MOST_PRODUCTS = 120_000
 _BATCHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48)
+_READ_BATCHES = (1, 6, 16, 48)
 
 
 def dense_shapes(seed: int = 1) -> Iterator[tuple[int, tuple[int, int, int]]]:
@@ -34,28 +34,18 @@ def dense_shapes(seed: int = 1) -> Iterator[tuple[int, tuple[int, int, int]]]:
             yield batch, widths
 
 
-def dense(optimizer: str = "sgd") -> list[Case]:
-    """The cases of the dense grid without reads of data, which depend on the data set."""
-    graphs = [
-        training_graph(mlp(f"grid-{i}", list(widths)), batch, "softmax_cross_entropy", {"name": optimizer})
-        for i, (batch, widths) in enumerate(dense_shapes())
-    ]
-    return [case for case in cases.of_graphs(graphs) if not case.python]
+def _dense(loss: str, optimizer: str) -> Iterator[Graph]:
+    for i, (batch, widths) in enumerate(dense_shapes()):
+        yield training_graph(mlp(f"grid-{i}", list(widths)), batch, loss, {"name": optimizer})
 
 
-def measure(bench: Bench, wanted: list[Case], make: Callable[[Raw], CostTable], known: CostTable | None = None) -> CostTable:
-    """The costs of all cases, some at a time; what `known` holds is not measured again.
+GRIDS: dict[str, Callable[[str, str], Iterator[Graph]]] = {"dense": _dense}
 
-    `make` turns a run into a table. After an error the cases of earlier runs are lost; save in between by calling with parts.
-    """
-    ops = dict(known.ops) if known else {}
-    left = [case for case in wanted if case.name not in ops]
-    table = known
-    for first in range(0, len(left), _CASES_A_RUN):
-        table = make(bench.run([cases.empty(), *left[first : first + _CASES_A_RUN]], EFFORT))
-        ops |= table.ops
-    if table is None:
-        raise ValueError("no case was given")
-    from dataclasses import replace
 
-    return replace(table, ops=ops)
+def of_name(name: str, width: int, *, loss: str = "softmax_cross_entropy", optimizer: str = "sgd") -> list[Case]:
+    """The cases of a grid: its kernels, and reads of some numbers of rows of `width` features. InputError for an unknown name."""
+    if name not in GRIDS:
+        raise InputError(f"no grid is called {name!r}", hint=f"one of {', '.join(GRIDS)}")
+    kernels = [case for case in cases.of_graphs(GRIDS[name](loss, optimizer)) if not case.python]
+    readers = (training_graph(mlp("reads", [width, 4]), batch, loss, {"name": optimizer}) for batch in _READ_BATCHES)
+    return [case for case in cases.of_graphs(readers) if case.python] + kernels

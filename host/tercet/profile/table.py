@@ -67,7 +67,7 @@ def cost_table(
     baseline_mw = 0.0 if raw.measurement is None else raw.measurement.baseline.current_a * volts * 1e3
     return CostTable(
         board, ops, page_cost(costs, "page_out", provenance), page_cost(costs, "page_in", provenance), baseline_mw,
-        False, firmware, meter, volts, inputs or {},
+        False, firmware, meter, volts, inputs or {}, step=step_cost(raw, provenance),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tercet import artifacts, costs
 from tercet.autodiff import graph as training_graph
+from tercet.autodiff import shape_cost
 from tercet.errors import InfeasibleError, InputError
 from tercet.solve import instance
 from tercet.solve.limits import explain_infeasible, floor_bytes
@@ -46,7 +47,7 @@ def load(
             raise InputError(f"{path}: a training graph needs costs", hint="--costs costs.json, from tercet profile")
         if semantics == POET:
             raise InputError("poet semantics are for published instances; a training graph has measured costs")
-        graph, table = training_graph.load(path), costs.load(costs_path)
+        graph, table = training_graph.load(path), shape_cost.attach(costs.load(costs_path))
         shas = {"graph": artifacts.sha256_file(path), "costs": artifacts.sha256_file(costs_path)}
         problem = from_graph(graph, table, inputs=shas)
     deadline_ns = None if deadline_ms is None else round(deadline_ms * 1e6)

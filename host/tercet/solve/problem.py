@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tercet.autodiff.graph import PERSISTENT, Graph
-from tercet.costs import BLOCK_BYTES, CostTable
+from tercet.costs import BLOCK_BYTES, CostTable, OpCost
 from tercet.errors import InputError
 from tercet.plan_format import ALIGNMENT
 
@@ -188,8 +188,11 @@ def from_graph(
     ops = []
     for node in graph.nodes:
         cost = costs.op(node.signature)
+        # starting and ending a step is charged to the node that ends it, which runs exactly once
+        step = costs.step if node is graph.nodes[-1] else OpCost(0.0, 0.0)
+        time_us, energy_nj = cost.time_us + step.time_us, cost.energy_nj + step.energy_nj
         ops.append(Op(
-            node.name, node.inputs, node.outputs, round(cost.time_us * 1e3), round(cost.energy_nj * 1e3), node.inplace,
+            node.name, node.inputs, node.outputs, round(time_us * 1e3), round(energy_nj * 1e3), node.inplace,
             node.mutates, node.workspace_bytes, node.pure, phase=node.phase, kind=node.op,
         ))  # fmt: skip
     return Problem(
