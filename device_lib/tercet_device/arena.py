@@ -26,6 +26,11 @@ def reserve(nbytes):
         _reserved[:] = []
 
 
+def reserved_bytes():
+    """What `reserve` holds back."""
+    return sum(len(block) for block in _reserved + _nursery)
+
+
 def settle():
     """Opens the hole below the arena: all that stays for the whole run has been allocated."""
     _nursery[:] = []

@@ -21,6 +21,11 @@ def reserve(samples):
     _reserved[:] = [array("H", range(samples))]
 
 
+def reserved_bytes():
+    """What `reserve` holds back."""
+    return sum(2 * len(order) for order in _reserved)
+
+
 class DataSet:
     """An open data set: a file, or `stream` that reads like one.
 

@@ -7,8 +7,8 @@ import struct
 from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
-from tercet_device import kernels, trace, weights
-from tercet_device.arena import Arena, settle
+from tercet_device import data, kernels, trace, weights
+from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
@@ -157,12 +157,15 @@ class Training:
         return loss / held_out, correct / held_out
 
 
-def main(path, resume=False, pause=None):
+def main(path, resume=False, pause=None, heap_before=0):
     """Runs the job in `path` and returns "done", "paused" or "error".
 
     Everything that happens is told in tagged lines, an error as its last. With `resume` the job goes on from its last
-    checkpoint; `pause(step)`, called after each step, may ask to stop.
+    checkpoint; `pause(step)`, called after each step, may ask to stop. `heap_before`: the bytes that were free before the first
+    import and reservation, by which the library's own cost is told.
     """
+    gc.collect()
+    library = heap_before and heap_before - gc.mem_free() - reserved_bytes() - data.reserved_bytes()
     try:
         with open(path) as stream:
             job = json.load(stream)
@@ -170,7 +173,8 @@ def main(path, resume=False, pause=None):
         free = gc.mem_free()
         training = Training(job, resume)
         settle()
-        trace.emit("ready", arena_bytes=training.arena.nbytes, heap_free_before=free, heap_free=gc.mem_free())
+        trace.emit(
+            "ready", arena_bytes=training.arena.nbytes, heap_free_before=free, heap_free=gc.mem_free(), library_bytes=library)
         return "done" if finish(training, pause) else "paused"
     except DeviceError as error:
         trace.emit("error", kind=error.kind, text=error.text)

@@ -19,7 +19,9 @@ from tercet.train.job import FOLDER, Job
 
 PREAMBLE_EDGES = 3
 _START = """
-import sys
+import gc, sys
+gc.collect()
+heap = gc.mem_free()
 if "/lib" not in sys.path:
     sys.path.append("/lib")
 from tercet_device import arena
@@ -27,7 +29,7 @@ arena.reserve({arena_bytes})
 from tercet_device import kernels, data
 data.reserve({training})
 from tercet_device import loop
-{driver}outcome = loop.main({path!r}, {resume})
+{driver}outcome = loop.main({path!r}, {resume}, None, heap)
 """
 _REMOVE = """
 import os
