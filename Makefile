@@ -5,7 +5,7 @@ BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile be
 .PHONY: help demo test farm-setup farm-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile | column -t -s '  '
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
 
 demo: setup ## train a network on the virtual board and show what it took
 	@.venv/bin/tercet demo --out demo

@@ -63,3 +63,13 @@ def test_the_board_gets_what_the_host_judged(lab, subject):
 
 def test_the_subjects_are_the_published_networks():
     assert lenet300().model.parameter_count == 266_610 and lenet5().model.parameter_count == 431_080
+
+
+def test_rows_are_medians_and_name_every_seed(lab, subject):
+    def figures(lab, subject, seed):
+        return {"deep-lenet300-ratio": float(seed * seed), "a-delta": 1.0}
+
+    first, second = bench.rows_of(lab, figures, subject, (3, 1, 2))
+    assert first == {"name": "deep-lenet300-ratio", "value": 4.0, "unit": "x", "provenance": "measured", "seeds": [9, 1, 4],
+                     "published": 40}  # fmt: skip
+    assert second["value"] == 1.0 and second["published"] is None
