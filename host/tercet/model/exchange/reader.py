@@ -56,7 +56,10 @@ def read(path: Path) -> Source:
     inputs = [item for item in proto.graph.input if item.name not in constants]
     if len(inputs) != 1 or len(proto.graph.output) != 1:
         names = [[item.name for item in side] for side in (inputs, proto.graph.output)]
-        raise InputError(f"{path}: has inputs {names[0]} and outputs {names[1]}; one of each is supported")
+        raise InputError(
+            f"{path}: has inputs {names[0]} and outputs {names[1]}; one of each is supported",
+            hint="where inputs are weights, the file holds none: export it with its parameters" if len(inputs) > 1 else "",
+        )
     batch, shape = _shape(path, inputs[0])
     kind = inputs[0].type.tensor_type.elem_type
     if kind not in FLOATS + TOKENS:
