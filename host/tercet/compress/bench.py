@@ -23,7 +23,7 @@ from tercet.model.weights import Weights
 
 FOLDER = Path("build/bench/compress")
 SEEDS = (0, 1, 2)
-DEPLOYED_SAMPLES = 1000
+DEPLOYED_SAMPLES, TIMED_SAMPLES = 1000, 100
 HAN_DENSITIES = (0.08, 0.09, 0.26)  # of LeNet-300-100 in Deep Compression, where the Huffman row is judged
 
 
@@ -38,13 +38,14 @@ Part = Callable[[Lab, Subject, int], Figures]
 
 
 def deep_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
-    """Ratio and error of Deep Compression, and the error of the dense network."""
+    """Ratio and error of Deep Compression, in whole numbers (as a board computes) too, and the error of the dense network."""
     weights = lab.shared(subject, seed)
     size = len(pack(subject.model, weights))
     name = f"deep-{subject.key}"
     return {
         f"{name}-ratio": f32_bytes(subject.model) / size,
         f"{name}-error": lab.error(subject.model, weights),
+        f"{name}-integer-error": lab.integer_error(subject.model, weights),
         f"{name}-bytes": size,
         f"{name}-base-error": lab.error(subject.model, lab.base(subject, seed)),
     }
@@ -127,11 +128,11 @@ def huffman_figures(lab: Lab, subject: Subject, seed: int) -> Figures:
     return {"huffman-over-entropy": sum(c.stream_bits for c in codings) / sum(c.entropy_bits for c in codings)}
 
 
-def leave_deployable(lab: Lab, subject: Subject, weights: Weights, name: str) -> None:
+def leave_deployable(lab: Lab, subject: Subject, weights: Weights, name: str, count: int = DEPLOYED_SAMPLES) -> None:
     """Writes what `tercet.profile.packed` runs on a board into the folder `name`: the network (weights of 8 bits) in two
-    formats, samples and the host's labels."""
-    fractions = fixedpoint.calibrate(Network(subject.model), weights, weights, lab.train.x[:500])
-    samples, folder = lab.test_u8[:DEPLOYED_SAMPLES], lab.folder / name
+    formats, the first `count` test samples and the host's labels of them."""
+    fractions = lab.fractions(subject.model, weights)
+    samples, folder = lab.test_u8[:count], lab.folder / name
     host = integer.lower(subject.model, weights, fractions, lab.divisor)
     layers = weight_layers(subject.model)
     for kind in ("csc", "delta"):
@@ -146,7 +147,7 @@ def leave_both(*, say: Say, folder: Path = FOLDER, cache: Path | None = None) ->
     lab, subject, seed = Lab(folder, say, datasets.load("mnist", cache=cache)), lenet300(), SEEDS[0]
     leave_deployable(lab, subject, lab.shared(subject, seed), "deployed")
     network, mild = Network(subject.model), lab.pruned(subject, MILD_DENSITIES, MILD, seed)
-    leave_deployable(lab, subject, fixedpoint.round_weights(network, mild, 8), "pruned")
+    leave_deployable(lab, subject, fixedpoint.round_weights(network, mild, 8), "pruned", TIMED_SAMPLES)
 
 
 _UNITS = {"ratio": "x", "error": "%", "delta": "points", "bytes": "B", "entropy": "1"}

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tercet import artifacts, datasets
-from tercet.compress import codebook, deep, prune
+from tercet.compress import codebook, deep, fixedpoint, prune
 from tercet.compress.finetune import Recipe, teacher_of, train
-from tercet.compress.network import Network, Samples, weight_layers
+from tercet.compress.network import CHUNK, Network, Samples, weight_layers
+from tercet.compress.packed import integer
 from tercet.compress.subjects import Subject
 from tercet.model import initialise
 from tercet.model import weights as weight_files
@@ -75,3 +78,13 @@ class Lab:
     def error(self, model: Model, weights: Weights, hook: Any = None) -> float:
         """Percent of the test set."""
         return Network(model).error_percent(weights, self.test, hook)
+
+    def fractions(self, model: Model, weights: Weights) -> dict[str, int]:
+        """The grids of the feature maps for weights of 8 bits."""
+        return fixedpoint.calibrate(Network(model), weights, weights, self.train.x[:500])
+
+    def integer_error(self, model: Model, weights: Weights) -> float:
+        """Percent of the test set in whole numbers, with weights of 8 bits."""
+        whole = integer.lower(model, weights, self.fractions(model, weights), self.divisor)
+        parts = [whole.labels(self.test_u8[at : at + CHUNK]) for at in range(0, len(self.test_u8), CHUNK)]
+        return 100.0 * float(np.mean(np.concatenate(parts) != self.test.labels))
