@@ -41,6 +41,10 @@ board-suite: setup ## MicroPython's own tests on the virtual board
 fault-test: setup ## 1,000 power cuts and 10,000 bit flips while the virtual board trains; TENTH=1 for a tenth, SEED=n
 	@$(PYTHON) hil/faults $(if $(TENTH),--tenth) --seed $(or $(SEED),1) --json build/bench/fault-test.json
 
+soak: setup ## a day asleep and two hours of training on the virtual board; SLEEP_HOURS=, WORK_HOURS=
+	@$(PYTHON) hil/virtual_board/soak.py --image build/firmware/nrf52840/firmware.hex --sleep-hours $(SLEEP_HOURS) \
+	    --work-hours $(WORK_HOURS) --client '.venv/bin/tercet demo --bench {bench} --steps 8000 --out build/soak'
+
 generate: ## the device's constants from the host's tables
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
 	@$(PYTHON) firmware/kernels/generate_opcodes.py

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Small peripherals: RNG, TEMP, ECB, EGU, WDT, and SAADC as far as its interrupts can be switched off.
-// Product specification, the chapters of these names.
+// Small peripherals: RNG, TEMP, ECB, EGU and WDT. Product specification, the chapters of these names.
 #include "aes.h"
 #include "kinds.h"
 
@@ -65,7 +64,11 @@ static void temp_task(struct board *b, struct peripheral *p, int task)
 }
 
 static const struct span temp_plain[] = {{TEMP_VALUE, TEMP_VALUE}, {0x520, 0x534}, {0x540, 0x554}, {0x560, 0x570}};
-const struct kind kind_temp = {KIND("TEMP", temp_plain), .tasks = 3, .events = 1, .task = temp_task};
+static const struct preset temp_presets[] = {
+    {0x520, 0x520, 0x326}, {0x524, 0x524, 0x348}, {0x528, 0x528, 0x3aa}, {0x52c, 0x52c, 0x40e}, {0x530, 0x530, 0x4bd},
+    {0x534, 0x534, 0x5a3}, {0x540, 0x540, 0x3fef}, {0x544, 0x548, 0x3fbe}, {0x54c, 0x54c, 0x12}, {0x550, 0x550, 0x124},
+    {0x554, 0x554, 0x27c}, {0x560, 0x560, 0xe2}, {0x568, 0x568, 0x19}, {0x56c, 0x56c, 0x3c}, {0x570, 0x570, 0x50}};
+const struct kind kind_temp = {KIND("TEMP", temp_plain), PRESETS(temp_presets), .tasks = 3, .events = 1, .task = temp_task};
 
 void ecb_due(struct board *b, uint64_t when)
 {
@@ -99,18 +102,6 @@ static void egu_task(struct board *b, struct peripheral *p, int task)
 
 static const struct span egu_plain[] = {{0, 0}};
 const struct kind kind_egu = {KIND("EGU", egu_plain), .tasks = 0xffff, .events = 0xffff, .task = egu_task};
-
-static void saadc_task(struct board *b, struct peripheral *p, int task)
-{
-    (void)p;
-    stop_with_report(b, "SAADC task %d: conversions are not modelled", task);
-}
-
-void saadc_due(struct board *b, uint64_t when) { (void)b; (void)when; }
-void twim_due(struct board *b, uint64_t when) { (void)b; (void)when; }
-
-static const struct span saadc_plain[] = {{0x500, 0x500}, {0x510, 0x58c}, {0x5f0, 0x5f8}, {0x62c, 0x634}};
-const struct kind kind_saadc = {KIND("SAADC", saadc_plain), .tasks = 0xf, .events = 0x003fffff, .task = saadc_task};
 
 // WDT: counts CRV + 1 ticks of 32,768 Hz; cannot be stopped. RR[n] at 0x600 take the reload word.
 enum { RUNSTATUS = 0x400, REQSTATUS = 0x404, CRV = 0x504, RREN = 0x508, WDT_CONFIG = 0x50c, RR = 0x600 };
@@ -155,14 +146,7 @@ static bool watchdog_write(struct board *b, struct peripheral *p, uint32_t offse
     return running && offset >= CRV && offset <= WDT_CONFIG;  // locked once it runs
 }
 
-static void watchdog_reset(struct board *b, struct peripheral *p)
-{
-    (void)b;
-    p->reg[CRV >> 2] = 0xffffffff;
-    p->reg[RREN >> 2] = 1;
-    p->reg[WDT_CONFIG >> 2] = 1;
-}
-
+static const struct preset wdt_presets[] = {{REQSTATUS, REQSTATUS, 1}, {CRV, CRV, 0xffffffff}, {RREN, RREN, 1}, {WDT_CONFIG, WDT_CONFIG, 1}};
 static const struct span wdt_plain[] = {{RUNSTATUS, REQSTATUS}, {CRV, WDT_CONFIG}};
-const struct kind kind_wdt = {KIND("WDT", wdt_plain), .tasks = 1, .events = 1, .task = watchdog_task,
-                              .write = watchdog_write, .reset = watchdog_reset};
+const struct kind kind_wdt = {KIND("WDT", wdt_plain), PRESETS(wdt_presets), .tasks = 1, .events = 1, .task = watchdog_task,
+                              .write = watchdog_write};

@@ -30,8 +30,8 @@ enum slot {
     SLOT_SLICE, SLOT_FAULT, SLOT_WATCHDOG, SLOT_SYSTICK,
     SLOT_TIMER0, SLOT_RTC0 = SLOT_TIMER0 + 5,
     SLOT_UART_TX = SLOT_RTC0 + 3, SLOT_UART_RX,
-    SLOT_SPIM0, SLOT_RNG = SLOT_SPIM0 + 4, SLOT_TEMP, SLOT_ECB, SLOT_HFXO, SLOT_LFCLK,
-    SLOT_NVMC, SLOT_CARD, SLOT_SAADC, SLOT_TWIM, SLOTS
+    SLOT_SPIM0, SLOT_RNG = SLOT_SPIM0 + 4, SLOT_TEMP, SLOT_ECB, SLOT_HFXO, SLOT_LFCLK, SLOT_CALIBRATION,
+    SLOT_CARD, SLOT_SAADC, SLOTS
 };
 
 // Why tb_run returned; the Python side mirrors these.
@@ -60,6 +60,7 @@ struct board;
 
 struct shortcut { uint8_t bit, event, task; };
 struct span { uint16_t first, last; };  // register offsets, both inclusive
+struct preset { uint16_t first, last; uint32_t value; };  // what reset puts there, where it is not 0
 
 // One kind of peripheral: Nordic's common register layout as data, the rest as functions.
 struct kind {
@@ -69,11 +70,12 @@ struct kind {
     int shortcut_count;
     const struct span *plain;  // registers that merely keep what is written
     int plain_count;
+    const struct preset *presets;
+    int preset_count;
     void (*task)(struct board *, struct peripheral *, int task);
     // Both return false when they do not know the register.
     bool (*read)(struct board *, struct peripheral *, uint32_t offset, uint32_t *value);
     bool (*write)(struct board *, struct peripheral *, uint32_t offset, uint32_t value);
-    void (*reset)(struct board *, struct peripheral *);
 };
 
 struct peripheral {
@@ -170,6 +172,7 @@ struct board {
     struct peripheral *by_page[256];
     struct timer timers[5];
     struct rtc rtcs[3];
+    uint32_t workarounds[4];  // of workarounds.c
     uint64_t lf_started;
     bool lf_running, hf_running;
     struct uart uart;
@@ -183,7 +186,6 @@ struct board {
     uint8_t spim_rx[4][65536]; uint32_t spim_bytes[4];
     bool spim3_errata, spim3_disturbed; uint64_t spim3_started, spim3_violations; uint8_t spim3_tx[65536];
     uint32_t uicr[0x400], ficr[0x400];
-    uint32_t watchdog_reload_mask;
     uint32_t reset_reason, retained[2], reset_count;
     uint64_t erase_count, write_count;
     bool flash_dirty, reset_wanted;

@@ -33,11 +33,9 @@ static void serve(struct board *b, int slot, uint64_t when)
     case SLOT_RNG: rng_due(b, when); break;
     case SLOT_TEMP: temp_due(b, when); break;
     case SLOT_ECB: ecb_due(b, when); break;
-    case SLOT_HFXO: case SLOT_LFCLK: clock_due(b, slot, when); break;
-    case SLOT_NVMC: nvmc_due(b, when); break;
+    case SLOT_HFXO: case SLOT_LFCLK: case SLOT_CALIBRATION: clock_due(b, slot, when); break;
     case SLOT_CARD: card_due(b, when); break;
     case SLOT_SAADC: saadc_due(b, when); break;
-    case SLOT_TWIM: twim_due(b, when); break;
     default:
         if (slot >= SLOT_SPIM0)
             spim_due(b, slot - SLOT_SPIM0, when);

@@ -7,6 +7,7 @@
 
 #define KIND(kind_name, plain_list) \
     .name = kind_name, .plain = plain_list, .plain_count = sizeof plain_list / sizeof *plain_list
+#define PRESETS(list) .presets = list, .preset_count = sizeof list / sizeof *list
 #define SHORTCUTS(list) .shortcuts = list, .shortcut_count = sizeof list / sizeof *list
 
 enum { SPIM3_LEAK = 0xfe8 >> 2 };  // a word of SPIM3's registers: erratum 195 draws current

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { READY = 0x400, READYNEXT = 0x408, CONFIG = 0x504, ERASEPAGE = 0x508, ERASEALL = 0x50c, ERASEUICR = 0x514,
+enum { READY = 0x400, READYNEXT = 0x408, CONFIG = 0x504, ERASEPAGE = 0x508, ERASEALL = 0x50c, ERASEPCR0 = 0x510, ERASEUICR = 0x514,
        ERASEPAGEPARTIAL = 0x518, ERASEPAGEPARTIALCFG = 0x51c, ICACHECNF = 0x540, IHIT = 0x548, IMISS = 0x54c };
 // Electrical specification of the NVMC: tWRITE 41 us, tERASEPAGE 85 ms, tERASEALL 169 ms.
 enum { WRITE_CYCLES = 41 * 64, ERASE_CYCLES = 85000 * 64, ERASE_ALL_CYCLES = 169000 * 64, UICR = 0x1000,
@@ -80,12 +80,6 @@ void nvmc_apply(struct board *b)
     attention_update(b);
 }
 
-void nvmc_due(struct board *b, uint64_t when)
-{
-    (void)b;
-    (void)when;
-}
-
 EXPORT void tb_erase_page(struct board *b, uint32_t address)
 {
     uint32_t page = address & ~(FLASH_PAGE_BYTES - 1u);
@@ -126,14 +120,15 @@ static bool load(struct board *b, struct peripheral *p, uint32_t offset, uint32_
         *value = 1;  // the core was stalled for the whole time
         return true;
     }
-    return false;
+    *value = 0;
+    return offset >= ERASEPAGE && offset <= ERASEPAGEPARTIAL;
 }
 
 static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32_t value)
 {
     if (b->nor_count)
         nvmc_apply(b);
-    if (offset == ERASEPAGE && mode(b) == 2) {
+    if ((offset == ERASEPAGE || offset == ERASEPCR0) && mode(b) == 2) {  // the older name does the same
         if (value < FLASH_BYTES) {
             tb_erase_page(b, value);
             busy(b, ERASE_CYCLES, DRAIN_NVMC_ERASE);
@@ -152,22 +147,15 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
         busy(b, ERASE_CYCLES, DRAIN_NVMC_ERASE);
     } else if (offset == IHIT || offset == IMISS) {
         p->reg[offset >> 2] = 0;
-    } else if (offset != ERASEPAGE && offset != ERASEALL && offset != ERASEUICR &&
-               offset != ERASEPAGEPARTIAL) {
+    } else if (offset < ERASEPAGE || offset > ERASEPAGEPARTIAL) {
         return false;
     }
     return true;
 }
 
-static void reset(struct board *b, struct peripheral *p)
-{
-    (void)b;
-    p->reg[ERASEPAGEPARTIALCFG >> 2] = 10;
-}
-
+static const struct preset presets[] = {{ERASEPAGEPARTIALCFG, ERASEPAGEPARTIALCFG, 10}};
 static const struct span plain[] = {{CONFIG, CONFIG}, {ERASEPAGEPARTIALCFG, ERASEPAGEPARTIALCFG}, {ICACHECNF, ICACHECNF}, {IHIT, IMISS}};
-const struct kind kind_nvmc = {KIND("NVMC", plain), .task = task, .read = load, .write = store,
-                               .reset = reset};
+const struct kind kind_nvmc = {KIND("NVMC", plain), PRESETS(presets), .task = task, .read = load, .write = store};
 
 uint64_t ficr_read(uc_engine *uc, uint64_t offset, unsigned size, void *user)
 {

@@ -39,6 +39,14 @@ void peripherals_create(struct board *b)
     }
 }
 
+void peripheral_reset(struct peripheral *p)
+{
+    memset(p->reg, 0, sizeof p->reg);
+    for (int i = 0; i < p->kind->preset_count; i++)
+        for (uint32_t at = p->kind->presets[i].first; at <= p->kind->presets[i].last; at += 4)
+            p->reg[at >> 2] = p->kind->presets[i].value;
+}
+
 // Level of the interrupt line: any event that is set and enabled.
 void irq_update(struct board *b, struct peripheral *p)
 {
@@ -139,6 +147,8 @@ uint64_t apb_read(uc_engine *uc, uint64_t offset, unsigned size, void *user)
         nvmc_apply(b);
     if (p && ((p->kind->read && p->kind->read(b, p, at, &value)) || common_read(p, at, &value)))
         return value >> 8 * (offset & 3);
+    if (workaround_access(b, 0x40000000 + ((uint32_t)offset & ~3u), &value, false))
+        return value >> 8 * (offset & 3);
     stop_with_report(b, "read of an unmodelled register: %s + 0x%03x (0x%08x, %u bytes), PC near 0x%08x",
                      p ? p->kind->name : "no peripheral", (unsigned)(offset & 0xfff), 0x40000000 + (unsigned)offset,
                      size, reg_get(b, UC_ARM_REG_PC));
@@ -149,13 +159,14 @@ void apb_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, vo
 {
     struct board *b = user;
     struct peripheral *p = b->by_page[offset >> 12 & 0xff];
-    uint32_t at = (uint32_t)offset & 0xfff;
+    uint32_t at = (uint32_t)offset & 0xfff, word = (uint32_t)value;
     (void)uc;
-    if (p && ((p->kind->write && p->kind->write(b, p, at, (uint32_t)value)) ||
-              common_write(b, p, at, (uint32_t)value))) {
+    if (p && ((p->kind->write && p->kind->write(b, p, at, word)) || common_write(b, p, at, word))) {
         power_update(b);
         return;
     }
+    if (workaround_access(b, 0x40000000 + (uint32_t)offset, &word, true))
+        return;
     stop_with_report(b, "write of 0x%x to an unmodelled register: %s + 0x%03x (0x%08x, %u bytes), PC near 0x%08x",
                      (unsigned)value, p ? p->kind->name : "no peripheral", at, 0x40000000 + (unsigned)offset, size,
                      reg_get(b, UC_ARM_REG_PC));

@@ -30,11 +30,8 @@ static void peripherals_reset(struct board *b)
     b->due[SLOT_SLICE] = slice;
     b->due[SLOT_FAULT] = fault;
     b->due[SLOT_CARD] = card;
-    for (int i = 0; i < b->peripheral_count; i++) {
-        memset(b->peripherals[i].reg, 0, sizeof b->peripherals[i].reg);
-        if (b->peripherals[i].kind->reset)
-            b->peripherals[i].kind->reset(b, &b->peripherals[i]);
-    }
+    for (int i = 0; i < b->peripheral_count; i++)
+        peripheral_reset(&b->peripherals[i]);
     memset(b->timers, 0, sizeof b->timers);
     memset(b->rtcs, 0, sizeof b->rtcs);
     memset(&b->uart, 0, sizeof b->uart);

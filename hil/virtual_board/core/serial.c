@@ -7,11 +7,13 @@
 
 enum { ERRORSRC = 0x4c4, ENABLE = 0x500, PSEL = 0x508, SPI_RXD = 0x518, SPI_TXD = 0x51c, FREQUENCY = 0x524,
        RXD_PTR = 0x534, RXD_MAXCNT = 0x538, RXD_AMOUNT = 0x53c, TXD_PTR = 0x544, TXD_MAXCNT = 0x548,
-       TXD_AMOUNT = 0x54c, CONFIG = 0x554, ORC = 0x5c0, BUFFER_BYTES = 65536 };
+       TXD_AMOUNT = 0x54c, CONFIG = 0x554, ORC = 0x5c0, BUFFER_BYTES = 65536, PSEL_CSN = 0x514, RXDELAY = 0x560,
+       CSNDUR = 0x564, CSNPOL = 0x568, PSELDCX = 0x56c };
 enum { IS_SPI = 1, IS_TWIM = 6, IS_SPIM = 7 };
 // Where the double buffer of SPI is kept, and whether SPIM3 leaks.
 enum { SPI_PENDING = 0xfe0 >> 2, SPI_NEXT = 0xfe4 >> 2 };
-enum { EV_STOPPED = 1, EV_READY = 2, EV_ENDRX = 4, EV_END = 6, EV_ENDTX = 8, EV_ERROR = 9, EV_STARTED = 19 };
+enum { EV_STOPPED = 1, EV_READY = 2, EV_ENDRX = 4, EV_END = 6, EV_ENDTX = 8, EV_ERROR = 9, EV_STARTED = 19,
+       EV_RXSTARTED = 19, EV_TXSTARTED };
 
 static uint32_t mode(const struct peripheral *p)
 {
@@ -81,6 +83,14 @@ EXPORT int tb_spim3_errata(struct board *b)
                        RAM_BASE + (uint64_t)b->ram_bytes - 1);
 }
 
+// SPIM3 may drive the chip select by itself, half as wide as CSNDUR says around the transfer, which is not modelled.
+static void chip_select(struct board *b, const struct peripheral *p, bool active)
+{
+    uint32_t pin = p->reg[PSEL_CSN >> 2], active_level = p->reg[CSNPOL >> 2] & 1;
+    if (p->index == 3 && mode(p) == IS_SPIM && !(pin >> 31))
+        gpio_drive(b, (int)(pin & 63), active ? (int)active_level : !active_level);
+}
+
 static void spim_start(struct board *b, struct peripheral *p)
 {
     uint32_t tx_bytes = p->reg[TXD_MAXCNT >> 2] & 0xffff, rx_bytes = p->reg[RXD_MAXCNT >> 2] & 0xffff;
@@ -89,8 +99,11 @@ static void spim_start(struct board *b, struct peripheral *p)
     uint8_t *received = b->spim_rx[p->index];
     static uint8_t sent[BUFFER_BYTES];
     dma_buffer(b, p, p->reg[RXD_PTR >> 2], rx_bytes, "RXD.PTR");
+    if (p->index == 3 && !(p->reg[PSELDCX >> 2] >> 31))
+        stop_with_report(b, "SPIM3 drives a D/CX line (PSELDCX), which is not modelled");
     if (b->stop == STOP_REPORT)
         return;
+    chip_select(b, p, true);
     memset(sent, (int)(p->reg[ORC >> 2] & 0xff), clocked);
     if (tx)
         memcpy(sent, tx, tx_bytes);
@@ -133,6 +146,7 @@ static void spim_end(struct board *b, struct peripheral *p)
     p->reg[TXD_AMOUNT >> 2] = tx_bytes;
     p->reg[RXD_AMOUNT >> 2] = rx_bytes;
     b->spim_bytes[p->index] = 0;
+    chip_select(b, p, false);
     power_update(b);
     event_set(b, p, EV_ENDTX);
     event_set(b, p, EV_ENDRX);
@@ -162,12 +176,20 @@ static void stop(struct board *b, struct peripheral *p)
     event_set(b, p, EV_STOPPED);
 }
 
+// Start condition, address and acknowledge: ten clocks.
+static void twim_start(struct board *b, struct peripheral *p, bool receives)
+{
+    uint32_t clock_cycles = p->reg[FREQUENCY >> 2] >= 0x06000000 ? 160 : p->reg[FREQUENCY >> 2] >= 0x04000000 ? 256 : 640;
+    event_set(b, p, receives ? EV_RXSTARTED : EV_TXSTARTED);
+    slot_set(b, SLOT_SPIM0 + p->index, now(b) + 10 * clock_cycles);
+}
+
 static void task(struct board *b, struct peripheral *p, int number)
 {
     if (mode(p) == IS_SPIM && number == 4)
         spim_start(b, p);
     else if (mode(p) == IS_TWIM && (number == 0 || number == 2))
-        slot_set(b, SLOT_SPIM0 + p->index, now(b) + 10 * 640);  // address and acknowledge at 100 kHz: 9 clocks
+        twim_start(b, p, number == 0);
     else if (number == 5)
         stop(b, p);
     power_update(b);
@@ -183,6 +205,7 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
         p->reg[ENABLE >> 2] = value;
         p->reg[SPI_PENDING] = 0;
         slot_set(b, SLOT_SPIM0 + p->index, NEVER);
+        chip_select(b, p, false);
         return true;
     }
     if (offset == 0x004 && p->index == 3) {
@@ -208,7 +231,9 @@ static bool store(struct board *b, struct peripheral *p, uint32_t offset, uint32
 
 static const struct shortcut shortcuts[] = {{17, EV_END, 4}};
 static const struct span plain[] = {{0x400, 0x400}, {ERRORSRC, ERRORSRC}, {ENABLE, ENABLE}, {PSEL, 0x51c},
-    {FREQUENCY, FREQUENCY}, {RXD_PTR, 0x550}, {CONFIG, CONFIG}, {0x560, 0x570}, {0x588, 0x588}, {ORC, ORC}};
+    {FREQUENCY, FREQUENCY}, {RXD_PTR, 0x550}, {CONFIG, CONFIG}, {RXDELAY, 0x570}, {0x588, 0x588}, {ORC, ORC}};
 
-const struct kind kind_serial = {KIND("SPIM/SPI/TWIM", plain), SHORTCUTS(shortcuts), .tasks = 0x1b5,
+static const struct preset presets[] = {{PSEL, PSEL + 12, 0xffffffff}, {FREQUENCY, FREQUENCY, 0x04000000}, {RXDELAY, CSNDUR, 2},
+                                        {PSELDCX, PSELDCX, 0xffffffff}};
+const struct kind kind_serial = {KIND("SPIM/SPI/TWIM", plain), PRESETS(presets), SHORTCUTS(shortcuts), .tasks = 0x1b5,
                                  .events = 0x019c0356, .task = task, .write = store};

@@ -116,5 +116,6 @@ static const struct shortcut shortcuts[] = {
     {8, 16, 1}, {9, 17, 1}, {10, 18, 1}, {11, 19, 1}, {12, 20, 1}, {13, 21, 1}};
 static const struct span plain[] = {{MODE, MODE}, {BITMODE, BITMODE}, {PRESCALER, PRESCALER}, {CC0, CC0 + 20}};
 
-const struct kind kind_timer = {KIND("TIMER", plain), SHORTCUTS(shortcuts), .tasks = 0x003f001f, .events = 0x003f0000,
+static const struct preset presets[] = {{PRESCALER, PRESCALER, 4}};
+const struct kind kind_timer = {KIND("TIMER", plain), PRESETS(presets), SHORTCUTS(shortcuts), .tasks = 0x003f001f, .events = 0x003f0000,
                                 .task = task, .write = store};

@@ -122,5 +122,6 @@ static const struct shortcut shortcuts[] = {{5, EV_ENDRX, TASK_STARTRX}, {6, EV_
 static const struct span plain[] = {{ERRORSRC, ERRORSRC}, {ENABLE, ENABLE}, {PSEL_RTS, 0x514}, {BAUDRATE, BAUDRATE},
                                     {RXD_PTR, RXD_AMOUNT}, {TXD_PTR, TXD_AMOUNT}, {CONFIG, CONFIG}};
 
-const struct kind kind_uart = {KIND("UARTE0", plain), SHORTCUTS(shortcuts), .tasks = 0x88f, .events = 0x005a0397,
+static const struct preset presets[] = {{PSEL_RTS, 0x514, 0xffffffff}, {BAUDRATE, BAUDRATE, 0x04000000}};
+const struct kind kind_uart = {KIND("UARTE0", plain), PRESETS(presets), SHORTCUTS(shortcuts), .tasks = 0x88f, .events = 0x005a0397,
                                .task = task, .read = load, .write = store};

@@ -25,7 +25,7 @@ from tercet_virtual_board.serial_wire import SerialWire
 from tercet_virtual_board.state import State
 from tercet_virtual_board.supply import Supply
 
-SLICE_CYCLES = 128_000  # 2 ms: how late the outside may be noticed
+SLICE_CYCLES = 128_000  # 2 ms
 SAVE_S = 1.0
 CYCLES_PER_MS = 64_000
 LOCKUP_BIT = 8
@@ -50,6 +50,7 @@ class BoardProcess:
         self.meter = MeterWire(self.chip, options, self.supply)
         self.probe = ProbeServer(DebugPort(self.chip), options.name)
         self.pace = Pace(options.pace == "realtime", options.stop_at_ms is not None)
+        self.slice_cycles = SLICE_CYCLES  # how late the outside may be noticed
         self._stopping = False
         self._saved_at = time.monotonic()
         self._lockups = 0
@@ -103,7 +104,7 @@ class BoardProcess:
         if self.serial.receive(cycle):
             self.pace.exchanged(cycle)
         if not self.meter.blocked():
-            end = cycle + SLICE_CYCLES
+            end = cycle + self.slice_cycles
             stop = self.chip.run(end if self._end is None else min(end, self._end))
             if stop == Stop.REPORT:
                 return self._crashed()

@@ -216,7 +216,7 @@ static __attribute__((noipa)) float work(void)
 int main(void)
 {
     float quiet = work();
-    REG(0x40008508) = 3;
+    REG(0x40008508) = 3; REG(0x40008510) = 0;
     REG(0x40008540) = 29;
     REG(0x40008200) = 1;
     REG(0x40008304) = 1u << 16;
