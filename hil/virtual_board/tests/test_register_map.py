@@ -14,9 +14,9 @@ from tercet_virtual_board.engine import Chip
 
 # FICR and UICR differ from chip to chip; SPIS, TWI and TWIS share addresses with SPIM, SPI and TWIM, which are modelled.
 PERIPHERALS = [
-    "CLOCK", "POWER", "UART0", "UARTE0", *(f"SPIM{i}" for i in range(4)), *(f"SPI{i}" for i in range(3)), "TWIM0", "TWIM1", "GPIOTE",
-    "SAADC", *(f"TIMER{i}" for i in range(5)), "RTC0", "RTC1", "RTC2", "TEMP", "RNG", "ECB", "WDT", *(f"EGU{i}" for i in range(6)),
-    "NVMC", "PPI", "P0", "P1",
+    "CLOCK", "POWER", "UART0", "UARTE0", "TWIM0", "TWIM1", "GPIOTE", "SAADC", "RTC0", "RTC1", "RTC2", "TEMP", "RNG", "ECB", "WDT",
+    "NVMC", "PPI", "P0", "P1", *(f"SPIM{i}" for i in range(4)), *(f"SPI{i}" for i in range(3)), *(f"TIMER{i}" for i in range(5)),
+    *(f"EGU{i}" for i in range(6)),
 ]  # fmt: skip
 OTHERWISE = {
     ("CLOCK", "HFCLKSTAT"): 0x10000,  # a core that reads it runs from the internal oscillator
