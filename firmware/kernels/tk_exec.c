@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From an opcode of the kernel table to a call. */
-#include "tk_opcodes.h"
 #include "tk_exec.h"
 
 /* A dense layer or a tile of one, whose last two dimensions are the outputs before it and those of the whole layer. */
@@ -56,12 +55,12 @@ int tk_exec(int opcode, void *const *tensors, const int32_t *dims, const float *
                                                             : exec_other(opcode, tensors, dims);
 #ifdef TK_WITH_CONV
     if (status != 0 && opcode >= 64 && opcode < 96) {
-        return tk_exec_conv(opcode, tensors, dims, hyper);
+        status = tk_exec_conv(opcode, tensors, dims, hyper);
     }
 #endif
 #ifdef TK_WITH_EXTRA
     if (status != 0) {
-        return tk_exec_extra(opcode, tensors, dims, hyper);
+        status = tk_exec_extra(opcode, tensors, dims, hyper);
     }
 #endif
     return status;

@@ -1,34 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Opcodes of convolutions and pooling. */
-#include "tk_conv.h"
 #include "tk_exec.h"
-#include "tk_opcodes.h"
 
 static tk_conv_t conv_of(const int32_t *d) {
     tk_conv_t g = {d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13]};
     return g;
-}
-
-static tk_conv_t plane_of(const int32_t *d) {
-    tk_conv_t g = {d[0], d[1], d[2], d[3], d[1], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[1]};
-    return g;
-}
-
-typedef struct {
-    tk_sink_t weights, bias;
-} sinks_t;
-
-/* where the gradients of an opcode go: dw db, or w b, or w b vw vb; `first` is the plain gradient's opcode */
-static sinks_t sinks_of(int opcode, int first, void *const *t, const float *h) {
-    sinks_t s = {{t[0], NULL, 0.0f, 0.0f, opcode == first}, {t[1], NULL, 0.0f, 0.0f, opcode == first}};
-    if (opcode > first) {
-        s.weights.rate = s.bias.rate = h[TK_H_RATE];
-    }
-    if (opcode == first + 2) {
-        s.weights.v = t[2], s.bias.v = t[3];
-        s.weights.momentum = s.bias.momentum = h[TK_H_MOMENTUM];
-    }
-    return s;
 }
 
 /* A convolution or a tile of one, whose last two dimensions are the channels before it and those of the whole output. */
@@ -47,25 +23,9 @@ static int exec_conv2d(int opcode, void *const *t, const int32_t *d, const float
         }
         tk_conv2d_add_data(&g, t[0], (const float *)t[1] + first, image, t[2]);
     } else if (opcode <= TK_CONV2D_UPDATE_MOMENTUM) {
-        sinks_t s = sinks_of(opcode, TK_CONV2D_BACKWARD_WEIGHTS, t, h);
+        tk_sinks_t s = tk_sinks_of(opcode, TK_CONV2D_BACKWARD_WEIGHTS, t, h);
         void *const *rest = t + (opcode == TK_CONV2D_UPDATE_MOMENTUM ? 4 : 2);
         tk_conv2d_backward_weights(&g, &s.weights, &s.bias, (const float *)rest[0] + first, image, rest[1]);
-    } else {
-        return -1;
-    }
-    return 0;
-}
-
-static int exec_depthwise(int opcode, void *const *t, const int32_t *d, const float *h) {
-    tk_conv_t g = plane_of(d);
-    if (opcode == TK_DEPTHWISE_FORWARD) {
-        tk_depthwise_forward(&g, t[0], t[1], t[2], t[3], d[12]);
-    } else if (opcode == TK_DEPTHWISE_BACKWARD_DATA) {
-        tk_depthwise_backward_data(&g, t[0], t[1], t[2]);
-    } else if (opcode <= TK_DEPTHWISE_UPDATE_MOMENTUM) {
-        sinks_t s = sinks_of(opcode, TK_DEPTHWISE_BACKWARD_WEIGHTS, t, h);
-        void *const *rest = t + (opcode == TK_DEPTHWISE_UPDATE_MOMENTUM ? 4 : 2);
-        tk_depthwise_backward_weights(&g, &s.weights, &s.bias, rest[0], rest[1]);
     } else {
         return -1;
     }
@@ -81,7 +41,7 @@ static int exec_pool(int opcode, void *const *t, const int32_t *d) {
         tk_global_average_backward(t[0], t[1], d[0] * d[1], d[2]);
         return 0;
     }
-    tk_conv_t g = plane_of(d);
+    tk_conv_t g = tk_plane_of(d);
     switch (opcode) {
         case TK_MAXPOOL2D_FORWARD:
             tk_maxpool2d_forward(&g, t[0], t[1], t[2]);
@@ -110,9 +70,6 @@ int tk_exec_conv(int opcode, void *const *tensors, const int32_t *dims, const fl
     int tile = opcode >= TK_CONV2D_FORWARD_TILE && opcode <= TK_CONV2D_UPDATE_MOMENTUM_TILE;
     if (tile || opcode < TK_DEPTHWISE_FORWARD) {
         return exec_conv2d(opcode, tensors, dims, hyper);
-    }
-    if (opcode < TK_MAXPOOL2D_FORWARD) {
-        return exec_depthwise(opcode, tensors, dims, hyper);
     }
     return exec_pool(opcode, tensors, dims);
 }

@@ -1,8 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Opcodes of normalisation, element-wise operators, data movement, further losses and optimizers. */
+ * Opcodes of depthwise convolutions, normalisation, element-wise operators, data movement, further losses and optimizers. */
 #include "tk_exec.h"
 #include "tk_layers.h"
-#include "tk_opcodes.h"
+
+static int exec_depthwise(int opcode, void *const *t, const int32_t *d, const float *h) {
+    tk_conv_t g = tk_plane_of(d);
+    tk_sinks_t s = tk_sinks_of(opcode, TK_DEPTHWISE_BACKWARD_WEIGHTS, t, h);
+    switch (opcode) {
+        case TK_DEPTHWISE_FORWARD:
+            tk_depthwise_forward(&g, t[0], t[1], t[2], t[3], d[12]);
+            return 0;
+        case TK_DEPTHWISE_BACKWARD_DATA:
+            tk_depthwise_backward_data(&g, t[0], t[1], t[2]);
+            return 0;
+        case TK_DEPTHWISE_BACKWARD_WEIGHTS:
+        case TK_DEPTHWISE_UPDATE_SGD:
+            tk_depthwise_backward_weights(&g, &s.weights, &s.bias, t[2], t[3]);
+            return 0;
+        case TK_DEPTHWISE_UPDATE_MOMENTUM:
+            tk_depthwise_backward_weights(&g, &s.weights, &s.bias, t[4], t[5]);
+            return 0;
+        default:
+            return -1;
+    }
+}
 
 static int exec_norm(int opcode, void *const *t, const int32_t *d) {
     switch (opcode) {
@@ -139,6 +160,9 @@ int tk_exec_extra(int opcode, void *const *t, const int32_t *d, const float *hyp
             return 0;
         default:
             break;
+    }
+    if (opcode < TK_BATCHNORM_STATISTICS) {
+        return exec_depthwise(opcode, t, d, hyper);
     }
     if (opcode >= TK_SGD_UPDATE) {
         return exec_optimizer(opcode, t, d, hyper);

@@ -21,7 +21,7 @@ from tercet.units import format_bytes
 
 SETS = ("mlp", "cnn", "all")  # of native kernels, each holding those before it
 LOSSES = ("softmax_cross_entropy", "mean_squared_error")
-CONVOLUTIONS = ("conv2d_", "depthwise_", "maxpool2d_", "avgpool2d_", "global_average_")
+CONVOLUTIONS = ("conv2d_", "maxpool2d_", "avgpool2d_", "global_average_")
 
 
 def read_model(source: str, seed: int | None = None) -> tuple[models.Model, dict[str, Any]]:

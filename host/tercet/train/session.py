@@ -18,18 +18,21 @@ from tercet.train import bytecode
 from tercet.train.job import FOLDER, Job
 
 PREAMBLE_EDGES = 3
+# Imports leave garbage between what stays; collected every 2 kB it does not scatter the heap beside a large arena.
 _START = """
 import gc, sys
 gc.collect()
 heap = gc.mem_free()
 if "/lib" not in sys.path:
     sys.path.append("/lib")
+gc.threshold(2048)
 from tercet_device import arena
 arena.reserve({arena_bytes})
 from tercet_device import kernels, data
 data.reserve({training})
 from tercet_device import loop
-{driver}outcome = loop.main({path!r}, {resume}, None, heap)
+{driver}gc.threshold(-1)
+outcome = loop.main({path!r}, {resume}, None, heap)
 """
 _REMOVE = """
 import os
