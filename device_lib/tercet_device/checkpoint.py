@@ -82,12 +82,16 @@ class FileSlots:
 
 
 class Log:
-    """The two slots of a job. `views` are the memory that a checkpoint holds, in order; `identity` 8 bytes that name the job."""
+    """The two slots of a job; `identity`: 8 bytes that name it.
 
-    def __init__(self, slots, kernels, identity, views):
+    `views(arriving)` gives the memory that a checkpoint holds, in order and `nbytes` in all: to be read, or, `arriving`, to be
+    written.
+    """
+
+    def __init__(self, slots, kernels, identity, views, nbytes):
         self._slots, self._identity, self._views = slots, identity, views
         self._crc32, self._fill = kernels.crc32, kernels.fill
-        self._bytes = sum(len(view) for view in views)
+        self._bytes = nbytes
         self._last = slot_blocks(self._bytes) - 1
         self._buffer = bytearray(_PIECE_BLOCKS * BLOCK_BYTES)
         self._block = memoryview(self._buffer)[:BLOCK_BYTES]
@@ -163,7 +167,7 @@ class Log:
         """Moves all views to or from the body of a slot, a piece at a time, and returns the CRC-32 of what stands there."""
         buffer, size = memoryview(self._buffer), len(self._buffer)
         crc = at = filled = 0
-        for view in self._views:
+        for view in self._views(not outward):
             done, total = 0, len(view)
             while done < total:
                 if not outward and not filled:

@@ -7,14 +7,15 @@ import struct
 from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
-from tercet_device import data, kernels, trace, weights
+from tercet_device import data, kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
 from tercet_device.pager import Pager
-from tercet_device.places import open_card, open_data, open_log, open_store
+from tercet_device.places import open_card, open_data, open_log, open_store, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
+from tercet_device.weights import Weights
 
 # step, seed of the order, place in it, Adam's powers, and the learning curve's sums and best
 _STATE = "<III2ddIdII"
@@ -36,6 +37,7 @@ class Training:
         self.data = open_data(job["data"], card)
         store = open_store(job.get("store"), plan.page_blocks, card)
         self.pager = Pager(store, kernels, job["tensors"])
+        self.weights = Weights(plan, self.arena, self.pager, kernels)
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))
         self._seed = self._order_seed = job["seed"]
@@ -45,9 +47,10 @@ class Training:
         self._powers = [1.0, 1.0]
         self.curve = Curve(job)
         self._state = bytearray(struct.calcsize(_STATE))
-        self._log = open_log(job, self._state, plan, self.arena, card) if job.get("checkpoint") else None
+        self._log = open_log(job, self._state, self.weights, plan.page_blocks, card) if job.get("checkpoint") else None
         if not (resume and self._continue()):
-            weights.load(job["weights"], plan, self.arena, kernels)
+            with open_weights(job["weights"], card) as stream:
+                self.weights.load(stream, "the weights file")
             if self._log:
                 self._log.clear()
 
@@ -111,7 +114,7 @@ class Training:
             self.markers.region(False)
         sleep_ms(self.job.get("baseline_ms", 50))
         self.step.mark(False)
-        trace.emit("metered", losses=list(losses), times_us=list(times), digest=weights.digest(self.plan, self.arena))
+        trace.emit("metered", losses=list(losses), times_us=list(times), digest=self.weights.digest())
 
     def plain(self, pause=None):
         """Runs the steps that are left, or until the curve is flat; False when `pause(step)` asked to stop before.
@@ -125,7 +128,7 @@ class Training:
             self.settings()
             told = curve.add(self.count, self.step.run(self.batch())[0], size)
             if curve.due(self.count) and curve.judge(self.count, *self.evaluate()) and self.job.get("result"):
-                weights.save(self.job["result"], self.plan, self.arena, kernels)
+                self.weights.save(self.job["result"])
             paused = pause is not None and self.count < last and pause(self.count)
             if every and (self.count % every == 0 or self.count == last or curve.flat or paused):
                 self.save()
@@ -193,13 +196,13 @@ def finish(training, pause=None):
         loss, accuracy = training.evaluate()
         trace.emit("evaluated", loss=loss, accuracy=accuracy)
     if job.get("result") and not curve.best_step:
-        weights.save(job["result"], training.plan, training.arena, kernels)
+        training.weights.save(job["result"])
     if job.get("boot"):
         leave_boot(job["boot"])
     pager = training.pager
     trace.emit(
         "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
-        peak_arena_bytes=training.arena.high_water(), digest=weights.digest(training.plan, training.arena),
+        peak_arena_bytes=training.arena.high_water(), digest=training.weights.digest(),
         bytes_out=pager.bytes_out, bytes_in=pager.bytes_in, retries=pager.retries,
         card_retries=training.card.retries if training.card else 0,
     )

@@ -12,6 +12,7 @@ from array import array
 from tercet_device import kernels, trace, weights
 from tercet_device.arena import Arena
 from tercet_device.errors import DeviceError
+from tercet_device.places import open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 
@@ -31,11 +32,21 @@ class Model:
         self.features, self._value_bytes = settings["features"], settings["value_bytes"]
         self._scale = array("f", settings["scale"])
         self._arena = Arena(plan.arena_bytes, kernels)
-        places = [(None if at < 0 else self._arena.view(at, nbytes), nbytes) for at, nbytes in settings["tensors"]]
-        weights.read(source or first_file(settings["weights"]), bytes.fromhex(settings["graph"]), places, kernels)
+        source = source or first_file(settings["weights"])
+        with open_weights(source, None) as stream:
+            weights.read(stream, source, bytes.fromhex(settings["graph"]), self._views(settings["tensors"]), kernels)
         offset, count = settings["output"]
         self._output = self._arena.view(offset, 4 * count)
         self._step = Step(plan, self._arena, self, None, trace.Markers(), kernels, array("f", bytes(64)))
+
+    def _views(self, tensors):
+        """Where each tensor of a weights file goes; some are passed over."""
+        for at, nbytes in tensors:
+            if at >= 0:
+                yield self._arena.view(at, nbytes)
+            else:
+                for part in weights.passed(nbytes):
+                    yield part
 
     def predict(self, x):
         """The network's outputs for one sample, an array of floats: for a classifier what the softmax would be taken of.

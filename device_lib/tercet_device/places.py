@@ -3,10 +3,11 @@
 
 import struct
 
-from tercet_device import kernels, weights
+from tercet_device import kernels
 from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
 from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, FileStore, find_partition, prepare
+from tercet_device.weights import identity
 
 
 def open_card(settings):
@@ -54,30 +55,53 @@ def open_data(place, card):
     return DataSet("the card's data set", stream)
 
 
-def card_data(card, place):
-    """The data set [bytes, CRC-32] on the card as a stream; None when the card does not hold it.
+def open_weights(place, card):
+    """The weights file, or [bytes, CRC-32, block] of it on the card, as a stream."""
+    if isinstance(place, str):
+        try:
+            return open(place, "rb")
+        except OSError:
+            raise DeviceError("weights", "%s: no such file" % place)
+    stream = card_data(card, place)
+    if stream is None:
+        raise DeviceError("weights", "the card does not hold these weights; `tercet deploy` writes them")
+    return stream
 
-    The host writes both numbers in a block of their own before the data, as the last thing.
+
+def card_data(card, place):
+    """What [bytes, CRC-32, block] names on the card as a stream; None when the card does not hold it.
+
+    Without a block it lies right behind the pages. The host writes both numbers in a block of their own before it, as the last
+    thing; the checksum leaves out the last four bytes.
     """
+    nbytes, crc, at = place if len(place) == 3 else (place[0], place[1], DATA_BLOCK)
     found = find_partition(card)
-    if not found or found[1] < DATA_BLOCK + 1 + -(-place[0] // BLOCK_BYTES):
+    if not found or found[1] < at + 1 + -(-nbytes // BLOCK_BYTES):
         return None
     label = bytearray(BLOCK_BYTES)
-    card.readblocks(found[0] + DATA_BLOCK, label)
-    if label[:12] != struct.pack("<4sII", b"TDSC", *place):
+    card.readblocks(found[0] + at, label)
+    if label[:12] != struct.pack("<4sII", b"TDSC", nbytes, crc):
         return None
-    return BlockFile(card, found[0] + DATA_BLOCK + 1, place[0])
+    return BlockFile(card, found[0] + at + 1, nbytes)
 
 
-def open_log(job, state, plan, arena, card):
+def open_log(job, state, weights, page_blocks, card):
     """The checkpoints of a job: `state` and all weights, on the card or in files."""
     from tercet_device import checkpoint
 
     settings = job["checkpoint"]
-    views = [memoryview(state)] + [arena.view(offset, nbytes) for _, offset, nbytes in plan.persistents()]
+    nbytes = len(state) + weights.nbytes
+
+    def views(arriving):
+        yield memoryview(state)
+        for view in weights.views(arriving):
+            yield view
+
     if settings.get("path"):
         slots = checkpoint.FileSlots(settings["path"])
     else:
-        slots = checkpoint.CardSlots(card, checkpoint.slot_blocks(sum(map(len, views))), plan.page_blocks)
-    # with other weights to start from it is another job
-    return checkpoint.Log(slots, kernels, bytes.fromhex(settings["job"]) + weights.identity(job["weights"]), views)
+        slots = checkpoint.CardSlots(card, checkpoint.slot_blocks(nbytes), page_blocks)
+    with open_weights(job["weights"], card) as stream:
+        # with other weights to start from it is another job
+        name = bytes.fromhex(settings["job"]) + identity(stream)
+    return checkpoint.Log(slots, kernels, name, views, nbytes)

@@ -104,6 +104,12 @@ class BlockFile:
         self._buffer = bytearray(3 * BLOCK_BYTES)
         self._from = self._to = self._at = 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
     def seek(self, offset, whence=0):
         self._at = self._nbytes + offset if whence == 2 else offset
         return self._at

@@ -1,47 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights and optimizer state on the board.
+"""Weights and optimizer state on the board, in the arena or on the card.
 
     "TWTS" | graph identity, 8 bytes | u32 bytes | tensors in the plan's order | CRC-32
 """
 
 import hashlib
+import os
 import struct
 
+from tercet_device import _format as f
 from tercet_device.errors import DeviceError
 
 _HEADER_BYTES = 16
 
 
-def load(path, plan, arena, kernels):
-    """Reads a weights file into the arena; DeviceError("weights") when it is of another model, truncated or damaged."""
-    read(path, plan.graph_id, [(arena.view(at, nbytes), nbytes) for _, at, nbytes in plan.persistents()], kernels)
+def read(stream, name, graph_id, views, kernels):
+    """Reads a weights file into `views`; DeviceError("weights") when it is of another model, truncated or damaged."""
+    head = stream.read(_HEADER_BYTES)
+    if len(head) < _HEADER_BYTES or head[:4] != b"TWTS":
+        raise DeviceError("weights", "%s: not a weights file" % name)
+    if head[4:12] != graph_id:
+        raise DeviceError("weights", "%s: of another model than the plan" % name)
+    total, crc = struct.unpack_from("<I", head, 12)[0], kernels.crc32(head)
+    for view in views:
+        if stream.readinto(view) != len(view):
+            raise DeviceError("weights", "%s: truncated" % name)
+        crc = kernels.crc32(view, crc)
+        total -= len(view)
+    if total or stream.read(4) != struct.pack("<I", crc):
+        raise DeviceError("weights", "%s: damaged" % name)
 
 
-def read(path, graph_id, places, kernels):
-    """Reads the tensors of a weights file into `places`, a view and its bytes each; where the view is None one is passed over."""
-    try:
-        stream = open(path, "rb")
-    except OSError:
-        raise DeviceError("weights", "%s: no such file" % path)
-    with stream:
-        head = stream.read(_HEADER_BYTES)
-        if len(head) < _HEADER_BYTES or head[:4] != b"TWTS":
-            raise DeviceError("weights", "%s: not a weights file" % path)
-        if head[4:12] != graph_id:
-            raise DeviceError("weights", "%s: of another model than the plan" % path)
-        total, crc = struct.unpack_from("<I", head, 12)[0], kernels.crc32(head)
-        for view, nbytes in places:
-            for part in (view,) if view is not None else _passed(nbytes):
-                if stream.readinto(part) != len(part):
-                    raise DeviceError("weights", "%s: truncated" % path)
-                crc = kernels.crc32(part, crc)
-            total -= nbytes
-        if total or stream.read(4) != struct.pack("<I", crc):
-            raise DeviceError("weights", "%s: damaged" % path)
-
-
-def _passed(nbytes):
-    """Pieces of a buffer that add up to `nbytes`."""
+def passed(nbytes):
+    """Pieces of a buffer that add up to `nbytes`: for what a reader has no use for."""
     buffer = memoryview(bytearray(min(nbytes, 256)))
     while nbytes:
         part = buffer[: min(nbytes, 256)]
@@ -49,30 +40,75 @@ def _passed(nbytes):
         yield part
 
 
-def identity(path):
+def identity(stream):
     """The last four bytes of a weights file, its CRC-32: they name its content."""
-    with open(path, "rb") as stream:
-        stream.seek(-4, 2)
-        return stream.read(4)
+    stream.seek(-4, 2)
+    return stream.read(4)
 
 
-def save(path, plan, arena, kernels):
-    """Writes the arena's weights and state in the same form."""
-    total = sum(nbytes for _, _, nbytes in plan.persistents())
-    with open(path, "wb") as stream:
-        head = b"TWTS" + plan.graph_id + struct.pack("<I", total)
-        stream.write(head)
-        crc = kernels.crc32(head)
-        for _, offset, nbytes in plan.persistents():
-            view = arena.view(offset, nbytes)
-            stream.write(view)
-            crc = kernels.crc32(view, crc)
-        stream.write(struct.pack("<I", crc))
+class Weights:
+    """The weights of a plan, to be read and written between steps."""
 
+    def __init__(self, plan, arena, pager, kernels):
+        self._plan, self._arena, self._pager, self._kernels = plan, arena, pager, kernels
+        self.nbytes = sum(nbytes for _, _, nbytes in plan.persistents())
+        self._ways = {index: None for index, offset, _ in plan.persistents() if offset == f.ABSENT}
+        if self._ways:
+            self._find_ways()
 
-def digest(plan, arena):
-    """The hexadecimal SHA-256 over weights and state in the plan's order."""
-    sha = hashlib.sha256()
-    for _, offset, nbytes in plan.persistents():
-        sha.update(arena.view(offset, nbytes))
-    return "".join("%02x" % byte for byte in sha.digest())
+    def _find_ways(self):
+        """(block, offset, bounce) by which a step brings each tensor in that lives on the card: nothing that stays is there."""
+        plan, ways = self._plan, self._ways
+        for i in range(plan.count):
+            opcode, _, index, operand, dim = plan.record(i)
+            if opcode == f.PAGE_IN and index in ways and ways[index] is None:
+                ways[index] = plan.dim32(dim), plan.offset(operand), plan.offset(operand + 1)
+
+    def views(self, arriving):
+        """A view of each tensor in the plan's order.
+
+        What lives on the card comes into the arena for as long as its view is in use; with `arriving` it comes empty and goes
+        to the card with what was written into it.
+        """
+        pager, memory = self._pager, self._arena.memory
+        for index, offset, nbytes in self._plan.persistents():
+            way = self._ways.get(index)
+            if not way:
+                yield self._arena.view(offset, nbytes)
+                continue
+            block, offset, bounce = way
+            if not arriving:
+                pager.page_in(memory, index, block, offset, nbytes, bounce)
+                # what is counted is the traffic of steps
+                pager.bytes_in -= nbytes
+            yield self._arena.view(offset, nbytes)
+            if arriving:
+                pager.page_out(memory, index, block, offset, nbytes, bounce)
+                pager.bytes_out -= nbytes
+
+    def load(self, stream, name):
+        """Reads a weights file; raises what `read` raises."""
+        read(stream, name, self._plan.graph_id, self.views(True), self._kernels)
+
+    def save(self, path):
+        """Writes weights and state in the same form. A former file goes first: both together may not fit."""
+        try:
+            os.remove(path)
+        except OSError:
+            pass
+        with open(path, "wb") as stream:
+            head = b"TWTS" + self._plan.graph_id + struct.pack("<I", self.nbytes)
+            stream.write(head)
+            crc = self._kernels.crc32(head)
+            for view in self.views(False):
+                if stream.write(view) != len(view):
+                    raise DeviceError("weights", "%s: the filesystem is full" % path)
+                crc = self._kernels.crc32(view, crc)
+            stream.write(struct.pack("<I", crc))
+
+    def digest(self):
+        """The hexadecimal SHA-256 over weights and state in the plan's order."""
+        sha = hashlib.sha256()
+        for view in self.views(False):
+            sha.update(view)
+        return "".join("%02x" % byte for byte in sha.digest())

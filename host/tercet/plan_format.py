@@ -49,7 +49,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Persistent:
-    """Where a weight or state tensor lives: index of the tensor, byte offset in the arena, size in bytes."""
+    """Where a weight or state tensor lives: index of the tensor, byte offset in the arena, size in bytes.
+
+    The offset ABSENT says that it lives on the card: those take the first page blocks, one after the other in this order.
+    """
 
     index: int
     offset: int

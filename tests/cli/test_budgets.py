@@ -66,7 +66,7 @@ def test_from_a_budget_to_a_plan(tercet: Tercet, folder: Path) -> None:
 
 
 def test_a_budget_below_the_smallest_feasible_names_it(tercet: Tercet) -> None:
-    error = tercet("solve", *GIVEN, "--ram", "14k", code=1)
+    error = tercet("solve", *GIVEN, "--ram", "8k", code=1)
     assert error["kind"] == "InfeasibleError"
     smallest = int(error["hint"].removeprefix("--ram "))
     assert str(smallest) in error["error"]

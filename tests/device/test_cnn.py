@@ -16,7 +16,7 @@ from tercet.plan import dataset_file, lower
 from tercet.plan.dataset_file import PackedData, batches
 from tercet.solve import from_graph, solve
 from tercet.solve.schedule import Schedule
-from tercet.train import card, job
+from tercet.train import job
 from unix_port import last, run, run_job
 
 MODEL = zoo.build("lenet-28")
@@ -77,13 +77,13 @@ class Card:
             self.content[block + i] = bytes(buffer[512 * i : 512 * i + 512])
 card, place = Card(), [{len(encoded)}, {zlib.crc32(encoded)}]
 trace.emit("empty", found=places.card_data(card, place) is not None)
-first, count = store.prepare(card, {card.DATA_BLOCK} + 200)
+first, count = store.prepare(card, {job.DATA_BLOCK} + 200)
 with open({str(tmp_path / "data.tds")!r}, "rb") as stream:
     content = stream.read()
-card.writeblocks(first + {card.DATA_BLOCK} + 1, content + bytes(-len(content) % 512))
+card.writeblocks(first + {job.DATA_BLOCK} + 1, content + bytes(-len(content) % 512))
 trace.emit("unlabelled", found=places.card_data(card, place) is not None)
 with open({str(tmp_path / "label")!r}, "rb") as stream:
-    card.writeblocks(first + {card.DATA_BLOCK}, stream.read())
+    card.writeblocks(first + {job.DATA_BLOCK}, stream.read())
 trace.emit("another", found=places.card_data(card, [place[0], place[1] ^ 1]) is not None)
 sets = places.open_data({str(tmp_path / "data.tds")!r}, None), places.open_data(place, card)
 same = 0

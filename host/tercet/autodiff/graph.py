@@ -22,12 +22,17 @@ Phase = Literal["input", "forward", "loss", "backward", "update"]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the step: name, shape (batch first), dtype (`f32 u8 u16 i32`) and kind."""
+    """A tensor of the step: name, shape (batch first), dtype (`f32 u8 u16 i32`) and kind.
+
+    A tile of a parameter or state has the rows from `first` on of what is called `whole`.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     kind: Kind
+    whole: str = ""
+    first: int = 0
 
     @property
     def count(self) -> int:
@@ -114,6 +119,7 @@ def to_body(graph: Graph) -> dict[str, Any]:
         "optimizer": graph.optimizer,
         "tensors": [
             {"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "kind": t.kind, "bytes": t.nbytes}
+            | ({"whole": t.whole, "first": t.first} if t.whole else {})
             for t in graph.tensors.values()
         ],
         "nodes": [
@@ -136,7 +142,12 @@ def load(path: str | Path) -> Graph:
     """The graph in a file; raises ArtifactError on a file of another kind or with unknown operators."""
     body = artifacts.read_json(path, SCHEMA)
     try:
-        tensors = {t["name"]: Tensor(t["name"], tuple(t["shape"]), t["dtype"], t["kind"]) for t in body["tensors"]}
+        tensors = {
+            t["name"]: Tensor(
+                t["name"], tuple(t["shape"]), t["dtype"], t["kind"], t.get("whole", ""), int(t.get("first", 0))
+            )
+            for t in body["tensors"]
+        }
         nodes = tuple(
             Node(
                 n["name"], n["op"], n["phase"], tuple(n["inputs"]), tuple(n["outputs"]), dict(n["operands"]),

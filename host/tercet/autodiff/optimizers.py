@@ -112,7 +112,9 @@ class Updates:
         """The optimizer's state tensor of a parameter, declared on first use."""
         state = f"{name}.{suffix}"
         if state not in self.tape.tensors:
-            self.tape.tensors[state] = Tensor(state, self.tape.tensors[name].shape, "f32", "state")
+            parameter = self.tape.tensors[name]
+            whole = parameter.whole and f"{parameter.whole}.{suffix}"
+            self.tape.tensors[state] = Tensor(state, parameter.shape, "f32", "state", whole, parameter.first)
         return state
 
     def apply(self, name: str, gradient: str) -> None:

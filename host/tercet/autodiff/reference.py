@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tercet.autodiff import tiles
 from tercet.autodiff.checks import check_data
 from tercet.autodiff.graph import PERSISTENT, Graph, Node
 from tercet.autodiff.kernels import KERNELS
@@ -40,16 +41,18 @@ class Reference:
         self.buffers: dict[str, np.ndarray] = {}
         self.pages: dict[str, np.ndarray] = {}
         for tensor in graph.persistent:
-            if tensor.name not in weights and tensor.kind == "weight":
+            first = tiles.part(tensor, weights)
+            if first is None and tensor.kind == "weight":
                 raise InputError(f"no weights are given for {tensor.name}")
-            first = weights.get(tensor.name, np.zeros(tensor.shape))
+            first = np.zeros(tensor.shape) if first is None else first
             self.buffers[tensor.name] = np.array(first, dtype).reshape(tensor.shape)
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        """Copies of weights and state by name, wherever they are (in memory or paged out)."""
+        """Copies of weights and state by name, wherever they are (in memory or paged out); tiles are put together."""
         names = [tensor.name for tensor in self.graph.persistent]
-        return {name: self.buffers.get(name, self.pages.get(name, np.empty(0))).copy() for name in names}
+        found = {name: self.buffers.get(name, self.pages.get(name, np.empty(0))).copy() for name in names}
+        return tiles.joined(self.graph.persistent, found)
 
     def step(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tercet.autodiff.graph import PERSISTENT, Kind, Node, Phase, Tensor
+from tercet.autodiff.tiles import Tile
 from tercet.autodiff.work import macs, workspace_bytes
 from tercet.kernel_table import ACTIVATIONS, KERNELS, split_count
 from tercet.model.graph import Layer
@@ -50,6 +51,8 @@ class Tape:
         # `argmax` or `input`: what maximum pooling keeps for its backward pass
         self.pool_keeps = "argmax"
         self.trained: set[str] = set()
+        # layer -> the tiles into which its weights are divided
+        self.tiles: dict[str, tuple[Tile, ...]] = {}
         self.phase: Phase = "forward"
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from tercet.autodiff import tiles
 from tercet.autodiff.graph import Graph, Tensor, check
 from tercet.autodiff.losses import LOSSES, Loss, read, write_loss
 from tercet.autodiff.optimizers import Updates, settings
@@ -24,23 +25,25 @@ def training_graph(
     *,
     micro_batches: int = 1,
     pool_keeps: str = "argmax",
+    tile_bytes: int | None = None,
     inputs: dict[str, str] | None = None,
 ) -> Graph:
     """The training graph of one step of `batch` samples, in parts of batch / micro_batches whose gradients are summed.
 
     `optimizer`: {"name": sgd | momentum | nesterov | adam | adamw, "rate", "momentum", "decay", "clip_norm", ...};
     `pool_keeps`: what maximum pooling keeps for its backward pass, `argmax` (a byte an output) or its `input`;
-    `inputs`: the hashes of the artefacts that it is made from. A last softmax (sigmoid) that the loss contains is left
-    out. Raises InputError on a batch or loss that does not fit.
+    `tile_bytes`: weights larger than this are divided into tiles of outputs; `inputs`: the hashes of the artefacts that
+    it is made from. A last softmax (sigmoid) that the loss contains is left out. Raises InputError on a batch or loss that does
+    not fit.
     """
     if batch < 1 or micro_batches < 1 or batch % micro_batches:
         raise InputError(f"a batch of {batch} does not divide into {micro_batches} equal parts of 1 or more")
     complete, layers = settings(optimizer), _without_last(model, loss)
-    tape = _tape(model, batch // micro_batches)
+    tape = _tape(model, batch // micro_batches, tiles.of_model(model, tile_bytes) if tile_bytes else {})
     tape.pool_keeps = pool_keeps
     if not tape.trained & {name for layer in layers for name in layer.parameters.values()}:
         raise InputError(f"{model.name}: every parameter is frozen, there is nothing to train")
-    uses = Counter(name for layer in layers for name in layer.parameters.values())
+    uses = Counter(name for layer in layers for name in _parameters(tape, layer))
     updates = Updates(tape, complete, {name: count * micro_batches for name, count in uses.items()})
     updates.share = 1.0 / micro_batches
     metric = ""
@@ -68,14 +71,27 @@ def inference_graph(model: Model, batch: int) -> tuple[Graph, str]:
     return graph, values[model.output].tensor
 
 
-def _tape(model: Model, batch: int) -> Tape:
-    """A tape with the model's parameters declared."""
+def _parameters(tape: Tape, layer: Layer) -> list[str]:
+    """The tensors of a layer's parameters, tile by tile where it is divided."""
+    if layer.name not in tape.tiles:
+        return list(layer.parameters.values())
+    return [name for tile in tape.tiles[layer.name] for name in tile.parameters.values()]
+
+
+def _tape(model: Model, batch: int, divided: dict[str, tuple[tiles.Tile, ...]] | None = None) -> Tape:
+    """A tape with the model's parameters declared, those of `divided` layers as tiles."""
     tape = Tape(batch)
+    tape.tiles = divided or {}
     for name, parameter in model.parameters.items():
         statistics = parameter.init in STATISTICS
         tape.tensors[name] = Tensor(name, parameter.shape, "f32", "state" if statistics else "weight")
         if parameter.trainable and not statistics:
             tape.trained.add(name)
+    for layer in model.layers:
+        if layer.name in tape.tiles:
+            made = tiles.tensors(layer, model.parameters, tape.tiles[layer.name])
+            tape.tensors |= made
+            tape.trained |= {name for name, tensor in made.items() if tensor.whole in tape.trained}
     return tape
 
 

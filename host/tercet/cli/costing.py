@@ -104,7 +104,7 @@ class Subject:
         session.send(self.board, self._files)
         place: bytes | dict[str, Any] = self._data
         if job.goes_to_card(self._data, target):
-            card.place_data(self.board, target, self._data, self.bench.card_image, self.operators)
+            card.place_files(self.board, target, {job.DATA_BLOCK: self._data}, self.bench.card_image, self.operators)
             place = job.data_place(self._data, target)
         store = {"kind": "card", **target.card} if target.card else None
         return profiling.Bench(self.board, target, self.meter, data=place, store=store, pins=self.pins, progress=self.say)

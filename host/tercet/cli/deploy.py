@@ -57,8 +57,7 @@ def send(folder: Path, source: str, board: Board, bench: benches.Bench, settings
     packed = data.load(source, regression=graph.loss != "softmax_cross_entropy")
     order = job.make_job(graph, plan, weights, packed, target, settings)
     order = order.with_files(work.predict_files(model, graph, packed, target))
-    if order.card_data:
-        card.place_data(board, target, order.card_data, bench.card_image, work.operator_set(graph))
+    card.place_files(board, target, order.card_files, bench.card_image, work.operator_set(graph))
     written = session.deploy(board, order, target, work.operator_set(graph))
     boot.place(board, order) if settings.at_boot else boot.remove(board)
     return written

@@ -114,8 +114,7 @@ def train(
     target = targets.load(bench.target)
     work_order = make_job(request, graph, plan, weights, packed, target, meter is not None)
     operators = work.operator_set(graph)
-    if work_order.card_data:
-        card.place_data(board, target, work_order.card_data, bench.card_image, operators, progress)
+    card.place_files(board, target, work_order.card_files, bench.card_image, operators, progress)
     session.deploy(board, work_order, target, operators, progress)
     boot.remove(board)
     inputs = {"plan.bin": artifacts.sha256_file(request.path("plan.bin"))}

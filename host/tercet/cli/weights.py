@@ -15,9 +15,11 @@ from tercet.board import bench as benches
 from tercet.board.base import Board
 from tercet.cli import options, work
 from tercet.cli.deploy import FOLDER
+from tercet.errors import InputError
 from tercet.model import graph as models
 from tercet.plan import lower, weights_file
 from tercet.train import federated, session
+from tercet.train.job import FLASH_WEIGHTS_BYTES
 
 
 @click.command()
@@ -82,6 +84,11 @@ def push(folder: Path, source: str, board_name: str | None, bench_file: str | No
     """
     graph = graphs.load(folder / "graph.json")
     raw = weights_file.encode(graph, lower.graph_id(graph), work.read_model(source)[1])
+    if len(raw) > FLASH_WEIGHTS_BYTES:
+        raise InputError(
+            f"{len(raw)} bytes of weights start from the card, not from the board's flash ({FLASH_WEIGHTS_BYTES} at most)",
+            hint=f"`tercet deploy` sends them: {source} as {folder / 'model.json'}",
+        )
     with benches.select(board_name, Path(bench_file) if bench_file else None) as bench, Board(bench.serial) as board:
         session.push(board, raw)
     options.show({"model": source, "bytes": len(raw), "sha256": artifacts.sha256_bytes(raw)}, as_json)

@@ -22,7 +22,9 @@ def text(graph: Graph, plan: Plan) -> str:
         "",
     ]
     tensors = list(graph.tensors)
-    lines += [f"weights  {tensors[p.index]:<24} at {p.offset:>7}  {p.nbytes} bytes" for p in plan.persistents]
+    for p in plan.persistents:
+        where = "on card   " if p.offset == ABSENT else f"at {p.offset:>7}"
+        lines.append(f"weights  {tensors[p.index]:<24} {where}  {p.nbytes} bytes")
     lines.append("")
     lines += [f"{number:>4}  {_line(graph, tensors, record)}" for number, record in enumerate(plan.records)]
     return "\n".join(lines) + "\n"

@@ -57,6 +57,8 @@ class Lowering:
     page_blocks: int = 0
     done: set[str] = field(default_factory=set)
     in_flight: set[str] = field(default_factory=set)
+    on_card: frozenset[str] = frozenset()
+    homes: dict[str, _Buffer] = field(default_factory=dict)  # where weights and state live in the arena
     loss_end: int = 0
     tensor_index: dict[str, int] = field(default_factory=dict)
     node_index: dict[str, int] = field(default_factory=dict)
@@ -102,12 +104,10 @@ class Lowering:
     def transfer(self, tensor: str, event: int, outward: bool) -> None:
         """PageOut or PageIn."""
         nbytes = self.graph.tensors[tensor].nbytes
-        if self.graph.tensors[tensor].kind in PERSISTENT:
-            raise InputError(f"schedule: action {event} pages {tensor}: weights and state stay in memory on this board")
+        if self.graph.tensors[tensor].kind in PERSISTENT and tensor not in self.on_card:
+            raise InputError(f"schedule: action {event} pages {tensor}, which lives in memory and must stay there")
         if outward:
-            if tensor not in self.blocks:
-                self.blocks[tensor] = self.page_blocks
-                self.page_blocks += -(-nbytes // BLOCK_BYTES)
+            self.reserve(tensor)
             source = self.buffer(tensor, event)
             self.wait(tensor, event)
         else:
@@ -124,6 +124,21 @@ class Lowering:
         self.drafts.append(_Draft(opcode, plan_format.PHASES["paging"], index, [source, bounce], dims, event))
         if self.overlap:
             self.in_flight.add(tensor)
+
+    def begin(self, on_card: frozenset[str]) -> None:
+        """The start of a step: weights and state are in the arena, or in the first blocks of the card."""
+        self.on_card = on_card
+        for tensor in self.graph.persistent:
+            if tensor.name in on_card:
+                self.reserve(tensor.name)
+            else:
+                self.homes[tensor.name] = self.live[tensor.name] = self.new(tensor.name, tensor.nbytes, 0)
+
+    def reserve(self, tensor: str) -> None:
+        """Gives a tensor its blocks on the card."""
+        if tensor not in self.blocks:
+            self.blocks[tensor] = self.page_blocks
+            self.page_blocks += -(-self.graph.tensors[tensor].nbytes // BLOCK_BYTES)
 
     def wait(self, tensor: str, event: int) -> None:
         """A record that waits for a transfer of `tensor`, when one may be under way."""
@@ -146,8 +161,7 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
     state.tensor_index = {name: i for i, name in enumerate(graph.tensors)}
     state.node_index = {node.name: i for i, node in enumerate(graph.nodes)}
     nodes = {node.name: node for node in graph.nodes}
-    for tensor in graph.persistent:
-        state.live[tensor.name] = state.new(tensor.name, tensor.nbytes, 0)
+    state.begin(schedule.on_card)
     for event, action in enumerate(schedule.actions):
         name, known = (action.node, nodes) if isinstance(action, Compute | Recompute | Update) else (action.tensor, graph.tensors)
         if name not in known:
@@ -169,11 +183,18 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
 def _mark_training_only(state: Lowering) -> None:
     """Page-outs of the forward phase whose page comes back only after the loss need not run to evaluate a batch."""
     wanted = set()
+    waits: dict[int, _Draft] = {}  # tensor -> the wait for the transfer before it
     for draft in reversed(state.drafts[: state.loss_end]):
-        if draft.opcode == plan_format.PAGE_IN:
+        if draft.opcode == plan_format.WAIT:
+            waits[draft.index] = draft
+        elif draft.opcode == plan_format.PAGE_IN:
             wanted.add(draft.index)
-        elif draft.opcode in (plan_format.PAGE_OUT, plan_format.WAIT) and draft.index not in wanted:
-            draft.phase |= plan_format.TRAINING_ONLY
+            waits.pop(draft.index, None)
+        elif draft.opcode == plan_format.PAGE_OUT:
+            wait = waits.pop(draft.index, None)
+            for useless in (draft, wait) if draft.index not in wanted else ():
+                if useless is not None:
+                    useless.phase |= plan_format.TRAINING_ONLY
 
 
 def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, overlap: bool = False) -> Plan:
@@ -193,9 +214,9 @@ def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, o
         Record(d.opcode, d.phase, d.index, tuple(b.offset if b else ABSENT for b in d.buffers), d.dims)
         for d in state.drafts
     )
-    weights = {b.name: b for b in state.buffers[: len(graph.persistent)]}
     persistents = tuple(
-        Persistent(state.tensor_index[t.name], weights[t.name].offset, t.nbytes) for t in graph.persistent
+        Persistent(state.tensor_index[t.name], state.homes[t.name].offset if t.name in state.homes else ABSENT, t.nbytes)
+        for t in graph.persistent
     )
     peak = max(b.offset + b.nbytes for b in state.buffers)
     arena_bytes = -(-peak // ALIGNMENT) * ALIGNMENT

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 
+from tercet.autodiff import tiles
 from tercet.autodiff.graph import Graph
 from tercet.errors import ArtifactError, InputError
 
@@ -15,10 +16,13 @@ _HEAD = struct.Struct("<4s8sI")
 
 
 def encode(graph: Graph, graph_id: bytes, values: dict[str, np.ndarray]) -> bytes:
-    """The file's bytes; state that `values` lacks starts at zero. InputError on a missing or misshapen weight."""
+    """The file's bytes from whole parameters, of which tiles are cut; state that `values` lacks starts at zero.
+
+    Raises InputError on a missing or misshapen weight, or one that is no number.
+    """
     body = b""
     for tensor in graph.persistent:
-        value = values.get(tensor.name)
+        value = tiles.part(tensor, values)
         if value is None and tensor.kind == "state":
             value = np.zeros(tensor.shape, np.float32)
         if value is None or tuple(value.shape) != tuple(tensor.shape):
@@ -32,7 +36,7 @@ def encode(graph: Graph, graph_id: bytes, values: dict[str, np.ndarray]) -> byte
 
 
 def decode(data: bytes, graph: Graph, graph_id: bytes) -> dict[str, np.ndarray]:
-    """Tensor name -> f32 array; raises ArtifactError when the file is damaged or of another model."""
+    """Name -> f32 array, tiles put together; raises ArtifactError when the file is damaged or of another model."""
     if len(data) < _HEAD.size + 4 or data[:4] != b"TWTS":
         raise ArtifactError("weights: not a weights file")
     _, found, total = _HEAD.unpack_from(data)
@@ -44,4 +48,4 @@ def decode(data: bytes, graph: Graph, graph_id: bytes) -> dict[str, np.ndarray]:
     for tensor in graph.persistent:
         values[tensor.name] = np.frombuffer(data, np.float32, tensor.count, at).reshape(tensor.shape).copy()
         at += tensor.nbytes
-    return values
+    return tiles.joined(graph.persistent, values)

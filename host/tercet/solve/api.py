@@ -13,7 +13,7 @@ from tercet import artifacts, costs
 from tercet.autodiff import graph as training_graph
 from tercet.autodiff import shape_cost
 from tercet.errors import InfeasibleError, InputError
-from tercet.solve import instance
+from tercet.solve import homes, instance
 from tercet.solve.limits import explain_infeasible, floor_bytes
 from tercet.solve.problem import EXACT, POET, Problem, from_graph
 from tercet.solve.solution import Solution
@@ -66,6 +66,7 @@ def solve(
         raise InputError(f"strategy {strategy!r} is unknown", hint=f"choose one of {', '.join(STRATEGIES)}")
     module, _, name = STRATEGIES[strategy].partition(":")
     run: Callable[..., Solution] = getattr(import_module(f"tercet.solve.{module}"), name)
+    problem = homes.settle(problem)
     floor, where = floor_bytes(problem)
     try:
         if problem.ram_bytes is not None and problem.ram_bytes < floor and strategy != "micro-batch":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -16,7 +17,7 @@ from tercet.errors import InfeasibleError, InputError
 from tercet.solve.problem import Problem
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Recompute, Schedule, Update
 from tercet.solve.solution import Solution, judged
-from tercet.solve.stages import Stages, stages
+from tercet.solve.stages import Stages, Value, stages
 from tercet.solve.tidy import tidy
 
 MOST_NODES = 12
@@ -29,8 +30,10 @@ def brute(problem: Problem, **_: Any) -> Solution:
     if len(problem.ops) > MOST_NODES or problem.overlap:
         raise InputError(f"exhaustive search is for at most {MOST_NODES} nodes and serial transfers", hint="--strategy exact")
     view = stages(problem)
-    start = (0, sum(1 << v.position for v in view.values if v.producer < 0), 0)
-    final = sum(1 << v.position for v in view.values if v.final)
+    in_ram = _bits(view, lambda v: v.producer < 0 and not v.item.on_card)
+    start = (0, in_ram, _bits(view, lambda v: v.producer < 0 and v.item.on_card))
+    final = _bits(view, lambda v: v.final and not v.item.on_card)
+    homes = _bits(view, lambda v: v.final and v.item.on_card), _bits(view, lambda v: v.item.on_card)
     ticket = count()
     queue: list[tuple[float, int, int, State]] = [(0.0, 0, next(ticket), start)]
     came: dict[tuple[State, float, int], tuple | None] = {(start, 0.0, 0): None}
@@ -41,7 +44,8 @@ def brute(problem: Problem, **_: Any) -> Solution:
         if any(other <= spent for other in settled.get(state, [])):
             continue
         settled.setdefault(state, []).append(spent)
-        if state[0] == len(problem.ops) and state[1] & final == final:
+        home = state[2] & homes[0] == homes[0] and not state[1] & homes[1]
+        if state[0] == len(problem.ops) and state[1] & final == final and home:
             schedule = tidy(problem, Schedule(_path(came, (state, energy, spent)), "brute", inputs=dict(problem.inputs)))
             elapsed = time.perf_counter() - started
             return judged(problem, schedule, bound_pj=None, solve_s=elapsed, optimal=True)
@@ -53,6 +57,11 @@ def brute(problem: Problem, **_: Any) -> Solution:
             came[follow, *label] = (action, (state, energy, spent))
             heapq.heappush(queue, (*label, next(ticket), follow))
     raise InfeasibleError("no schedule meets the budgets")
+
+
+def _bits(view: Stages, which: Callable[[Value], bool]) -> int:
+    """A set of values as the bits of an integer."""
+    return sum(1 << value.position for value in view.values if which(value))
 
 
 def _path(came: dict, at: tuple) -> tuple[Action, ...]:

@@ -37,7 +37,7 @@ class Compact:
 
     def columns(self) -> dict[Key, int]:
         """Every column that a solution decides, under a key that outlives a rebuilding of the rows."""
-        keys: dict[Key, int] = {("out", position): column for position, column in self.out.items()}
+        keys: dict[Key, int] = {("out", position): column for position, column in self.out.items() if column >= 0}
         for kind, columns in (("run", self.run), ("pin", self.pin), ("held", self.held)):
             keys |= {(kind, *key): column for key, column in columns.items() if column >= 0}
         return keys

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 
 from tercet.solve.columns import ONE, Compact, Key, cost_of
 from tercet.solve.events import Memory, add_event, bound_ram, page_in, terms_of
+from tercet.solve.problem import Item
 from tercet.solve.rows import Rows
 from tercet.solve.stages import Stages
 
@@ -41,7 +43,7 @@ def _decisions(compact: Compact, paging: bool) -> None:
     """The columns that cost something."""
     stages, rows = compact.stages, compact.rows
     ops, count = stages.problem.ops, len(stages.events)
-    compact.last = [count if value.final else value.producer for value in stages.values]
+    compact.last = [count if value.final and not value.item.on_card else value.producer for value in stages.values]
     possible: dict[int, list[int]] = {}
     for k, nodes in enumerate(stages.events):
         compact.run[k, k] = ONE
@@ -60,8 +62,13 @@ def _decisions(compact: Compact, paging: bool) -> None:
         for position in stages.reads[node]:
             compact.last[position] = max(compact.last[position], last)
     for value in stages.values:
-        if paging and value.item.pageable and compact.last[value.position] > value.producer:
+        at_home = value.item.on_card and value.final
+        if paging and value.item.pageable and (at_home or compact.last[value.position] > value.producer):
             item = value.item
+            if item.on_card and (value.producer < 0 or value.final):
+                # there when the step begins; up to date when it ends
+                compact.out[value.position] = ONE
+                continue
             cost = cost_of(compact, item.out_pj, item.out_ns + item.out_cpu_ns)
             back = cost_of(compact, item.in_pj, item.in_ns + item.in_cpu_ns)
             if cost + back <= compact.limit and ("out", value.position) not in compact.banned:
@@ -74,7 +81,7 @@ def _end(compact: Compact, memory: Memory) -> None:
     end = len(stages.events)
     constant = 0
     for value in stages.values:
-        if not value.final:
+        if not value.final or value.item.on_card:
             continue
         terms, fixed = terms_of(memory.now[value.position])
         if value.position in compact.out:
@@ -97,35 +104,55 @@ def _deadline(compact: Compact) -> None:
     for (k, node), column in compact.run.items():
         if k != node:
             cpu.append((column, problem.ops[node].again_ns))
+    fixed = Fixed()
     for position, column in compact.out.items():
-        item = compact.stages.values[position].item
-        cpu.append((column, item.out_cpu_ns))
-        bus.append((column, item.out_ns))
+        value = compact.stages.values[position]
+        if column != ONE:
+            cpu.append((column, value.item.out_cpu_ns))
+            bus.append((column, value.item.out_ns))
+        elif value.producer >= 0:
+            fixed.add(compact, value.item)
+    fixed.cpu_ns += problem.first_ns
     for (_, position, _), column in compact.pin.items():
         item = compact.stages.values[position].item
         cpu.append((column, item.in_cpu_ns))
         bus.append((column, item.in_ns))
     serial = not problem.overlap
     if compact.objective == "time":
-        rows.offset = problem.first_ns
+        rows.offset = problem.first_ns + fixed.cost
     elif compact.objective == "energy":
-        rows.offset = problem.first_pj + (round(problem.baseline_mw * problem.first_ns) if serial else 0)
+        rows.offset = problem.first_pj + (round(problem.baseline_mw * problem.first_ns) if serial else 0) + fixed.cost
     if problem.deadline_ns is not None:
-        rows.row([*cpu, *(bus if serial else [])], high=problem.deadline_ns - problem.first_ns)
+        rows.row([*cpu, *(bus if serial else [])], high=problem.deadline_ns - fixed.cpu_ns - (fixed.bus_ns if serial else 0))
         if not serial:
-            rows.row(bus, high=problem.deadline_ns)
+            rows.row(bus, high=problem.deadline_ns - fixed.bus_ns)
     if not serial and compact.objective == "energy" and problem.baseline_mw:
-        _makespan(compact, cpu, bus)
+        _makespan(compact, cpu, bus, fixed)
 
 
-def _makespan(compact: Compact, cpu: list[tuple[int, int]], bus: list[tuple[int, int]]) -> None:
+@dataclass
+class Fixed:
+    """What every schedule pays: first executions, and the way home of what lives on the card."""
+
+    cpu_ns: int = 0
+    bus_ns: int = 0
+    cost: int = 0
+
+    def add(self, compact: Compact, item: Item) -> None:
+        """A page-out that is no decision."""
+        self.cpu_ns += item.out_cpu_ns
+        self.bus_ns += item.out_ns
+        self.cost += cost_of(compact, item.out_pj, item.out_ns + item.out_cpu_ns)
+
+
+def _makespan(compact: Compact, cpu: list[tuple[int, int]], bus: list[tuple[int, int]], fixed: Fixed) -> None:
     """A column for the makespan in microseconds, rounded down so that the bound stays a bound."""
-    rows, first_ns = compact.rows, compact.stages.problem.first_ns
-    longest = sum(ns for _, ns in (*cpu, *bus)) + first_ns
+    rows = compact.rows
+    longest = sum(ns for _, ns in (*cpu, *bus)) + fixed.cpu_ns + fixed.bus_ns
     rate = int(compact.stages.problem.baseline_mw * 1000)
     span = rows.column("makespan", high=longest // 1000 + 1, cost=rate)
-    rows.row([*cpu, (span, -1000)], high=999 - first_ns)
-    rows.row([*bus, (span, -1000)], high=999)
+    rows.row([*cpu, (span, -1000)], high=999 - fixed.cpu_ns)
+    rows.row([*bus, (span, -1000)], high=999 - fixed.bus_ns)
     if compact.stages.problem.deadline_ns is not None:
         rows.row([(span, 1)], high=compact.stages.problem.deadline_ns // 1000)
 

@@ -47,12 +47,12 @@ def decode(compact: Compact, solution: Sequence[int], strategy: str) -> Schedule
 def _begin(compact: Compact, on: Callable[[int | None], bool], actions: list[Action]) -> dict[str, int]:
     """What is in RAM after the transfers and frees with which the step begins."""
     first = [value for value in compact.stages.values if value.producer < 0]
-    actions += [PageOut(value.tensor) for value in first if on(compact.out.get(value.position))]
+    actions += [PageOut(v.tensor) for v in first if on(compact.out.get(v.position)) and not v.item.on_card]
     live = {}
     for value in first:
         if on(compact.held.get((0, value.position, -1), ONE)):
             live[value.tensor] = value.position
-        else:
+        elif not value.item.on_card:
             actions.append(Free(value.tensor))
     return live
 
@@ -64,7 +64,7 @@ def _frees(compact: Compact, on, actions: list[Action], live: dict[str, int], k:
     for tensor, position in list(live.items()):
         value = stages.values[position]
         gone = position in touched and (k, position, node) in compact.held and not on(compact.held[k, position, node])
-        over = node == k and not value.final and compact.last[position] <= k
+        over = node == k and (not value.final or value.item.on_card) and compact.last[position] <= k
         if gone or over:
             actions.append(Free(tensor))
             del live[tensor]

@@ -26,7 +26,9 @@ class Memory:
     def begin(self, value: Value) -> None:
         """`value` is in RAM when the step begins; a pageable one may leave at once."""
         compact, column = self.compact, ONE
-        if value.position in compact.out:
+        if value.item.on_card:
+            column = compact.held[0, value.position, -1] = NONE
+        elif value.position in compact.out:
             column = compact.rows.column(f"held 0 {value.tensor}")
             compact.held[0, value.position, -1] = column
         self.set(value.position, column)
@@ -94,7 +96,8 @@ def page_in(compact: Compact, value: Value, k: int, node: int) -> int:
     cost = cost_of(compact, item.in_pj, item.in_ns + item.in_cpu_ns)
     pin = compact.rows.column(f"pin {k} {value.tensor} {node}", cost=cost)
     compact.pin[k, value.position, node] = pin
-    compact.rows.row([(pin, 1), (compact.out[value.position], -1)], high=0)
+    terms, constant = terms_of(compact.out[value.position])
+    compact.rows.row([(pin, 1), *_negative(terms)], high=constant)
     return pin
 
 
@@ -126,7 +129,8 @@ def _bound(compact: Compact, memory: Memory, event: tuple[int, int], arrived: li
     for position in stages.writes[node] if k == node else ():
         bounce = stages.values[position].item.bounce_bytes
         if position in compact.out and bounce:
-            bound_ram(compact, [*terms, (compact.out[position], bounce)], constant + fresh)
+            extra, fixed = terms_of(compact.out[position], bounce)
+            bound_ram(compact, [*terms, *extra], constant + fresh + fixed)
 
 
 def bound_ram(compact: Compact, terms: list[tuple[int, int]], constant: int) -> None:
@@ -145,7 +149,7 @@ def _after(compact: Compact, memory: Memory, event: tuple[int, int], before: dic
     for position, (terms, constant) in before.items():
         value = stages.values[position]
         if node not in value.takers:
-            if not value.final or memory.now.get(position) != ONE:
+            if not value.final or value.item.on_card or memory.now.get(position) != ONE:
                 _hold(compact, memory, (k, position, node), terms, constant)
         elif compact.run[event] == ONE:
             memory.set(position, NONE)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tercet.errors import InfeasibleError, TercetError
 from tercet.solve import compact, cpsat, mip, policy, search
+from tercet.solve.columns import ONE
 from tercet.solve.decode import decode
 from tercet.solve.problem import Problem
 from tercet.solve.race import Race
@@ -117,10 +118,10 @@ def _guided(race: Race, built: compact.Compact, point: np.ndarray | None, times:
     held: dict[int, list[float]] = {}
     for (_, position, node), column in built.held.items():
         if node == -1:
-            held.setdefault(position, []).append(1.0 if column < 0 else float(point[column]))
+            held.setdefault(position, []).append(float(column == ONE) if column < 0 else float(point[column]))
     for value in race.view.values:
         out = built.out.get(value.position)
-        page.append(out is not None and point[out] > 0.5)
+        page.append(out is not None and (out == ONE or point[out] > 0.5))
         kept = held.get(value.position, [0.0])
         weight.append(20.0 ** (2 * min(kept) - 1))
     guide = policy.Policy(page, weight, race.options["paging"], ONCE in race.restrictions)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from tercet.errors import InfeasibleError
@@ -42,7 +43,8 @@ def smallest_ram(problem: Problem, *, time_limit_s: float = 30.0) -> Solution:
     """The schedule of least arena extent found within the deadline (the RAM budget is ignored)."""
     bounded = problem.with_budgets(None, problem.deadline_ns, problem.card_bytes)
     if sum(map(len, stages(problem).events)) <= FEW_EVENTS:
-        return extreme(bounded, "ram", time_limit_s=time_limit_s)
+        with suppress(InfeasibleError):  # it may have found none in time
+            return extreme(bounded, "ram", time_limit_s=time_limit_s)
     low, _ = floor_bytes(problem)
     started, best = time.perf_counter(), search.search(bounded, time_limit_s=0.0)
     if best is None:
@@ -68,7 +70,7 @@ def smallest_deadline(problem: Problem, *, time_limit_s: float = 30.0) -> float:
 def floor_bytes(problem: Problem) -> tuple[int, str]:
     """The largest operator with what it reads, writes and works in, and its name: no schedule needs less RAM."""
     best, name = 0, ""
-    final = sum(item.nbytes for item in problem.items.values() if item.persistent or item.keep)
+    final = sum(item.nbytes for item in problem.items.values() if (item.persistent and not item.on_card) or item.keep)
     for op in problem.ops:
         fresh = [t for t in op.outputs if t not in dict(op.inplace)]
         size = sum(problem.items[t].nbytes for t in {*op.reads, *fresh}) + op.workspace_bytes

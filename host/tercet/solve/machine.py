@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tercet.costs import BLOCK_BYTES, blocks
 from tercet.errors import InputError
 from tercet.solve.problem import Item, Op, Problem
 
@@ -23,6 +24,7 @@ class Machine:
     written: dict[str, int] = field(default_factory=dict)  # tensor -> how often it has been mutated
     leaving: dict[str, int] = field(default_factory=dict)  # page-out source -> end of its transfer
     arriving: dict[str, int] = field(default_factory=dict)  # page-in destination -> end of its transfer
+    away: frozenset[str] = frozenset()  # weights and state that live on the card
     ran: int = 0  # operators that have had their first execution
     live_bytes: int = 0
     card_bytes: int = 0
@@ -40,6 +42,22 @@ class Machine:
         if node not in self.problem.index:
             raise IllegalError(f"there is no node {node!r}")
         return self.problem.ops[self.problem.index[node]]
+
+    def begin(self, on_card: frozenset[str]) -> None:
+        """The start of a step: weights and state are where they live."""
+        items = [item for item in self.problem.items.values() if item.persistent]
+        self.away = frozenset(item.name for item in items if item.on_card or (item.movable and item.name in on_card))
+        for item in items:
+            if item.name in self.away:
+                self.store(item, 0)
+            else:
+                self.take(item.name, 0)
+
+    def store(self, item: Item, version: int) -> None:
+        """The card holds this version of a tensor."""
+        if item.name not in self.card:
+            self.card_bytes += blocks(item.nbytes) * BLOCK_BYTES
+        self.card[item.name] = version
 
     def take(self, tensor: str, version: int) -> None:
         if tensor in self.resident:

@@ -47,21 +47,39 @@ def simulate(view: Stages, policy: Policy, next_use: list[list[int]]) -> _Run:
     """The schedule of a policy, within the RAM budget; raises StuckError."""
     problem = view.problem
     run = _Run(view, policy, problem.ram_bytes if problem.ram_bytes is not None else 1 << 60)
-    for value in view.values:
-        if value.producer < 0:
-            run.live.add(value.position)
-            run.used += value.nbytes
+    begin(run)
     for k in range(len(problem.ops)):
         run.now = k
         _execute(run, k, next_use, frozenset(), 0)
         for position in list(run.live):
             value = view.values[position]
-            if not value.final and next_use[position][k + 1] > len(problem.ops):
-                _drop(run, position)
+            if next_use[position][k + 1] > len(problem.ops):
+                if value.item.on_card:
+                    go_home(run, position)
+                elif not value.final:
+                    _drop(run, position)
     for value in view.values:
-        if value.final and value.position not in run.live:
+        if value.final and value.position not in run.live and not value.item.on_card:
             _restore(run, value.position, next_use, frozenset(), 0)
     return run
+
+
+def begin(run: _Run) -> None:
+    """Weights and state are where they live."""
+    for value in run.view.values:
+        if value.producer < 0 and value.item.on_card:
+            run.card.add(value.position)
+        elif value.producer < 0:
+            run.live.add(value.position)
+            run.used += value.nbytes
+
+
+def go_home(run: _Run, position: int) -> None:
+    """What lives on the card returns there after its last use, if this is its last version."""
+    value = run.view.values[position]
+    if value.final and position not in run.card:
+        _page_out(run, position)
+    _drop(run, position)
 
 
 def _execute(run: _Run, node: int, next_use: list[list[int]], locked: frozenset[int], depth: int) -> None:
@@ -167,11 +185,16 @@ def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
     if needed and by_card and position not in run.card:
         if not value.item.pageable or not run.policy.paging:
             raise StuckError
-        run.actions.append(PageOut(value.tensor))
-        run.energy += value.item.out_pj
-        run.time += value.item.out_ns + value.item.out_cpu_ns
-        run.card.add(position)
+        _page_out(run, position)
     _drop(run, position)
+
+
+def _page_out(run: _Run, position: int) -> None:
+    value = run.view.values[position]
+    run.actions.append(PageOut(value.tensor))
+    run.energy += value.item.out_pj
+    run.time += value.item.out_ns + value.item.out_cpu_ns
+    run.card.add(position)
 
 
 def _drop(run: _Run, position: int) -> None:

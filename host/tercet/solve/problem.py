@@ -23,10 +23,10 @@ EXACT, POET = "exact", "poet"
 class Item:
     """A tensor as the scheduler sees it.
 
-    `persistent`: in RAM when the step begins and when it ends. `keep`: in RAM when the step ends. `pageable`: may go
-    to the card, at
-    the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net energies `out_pj`, `in_pj`;
-    `bounce_bytes` are needed beside it while it is being transferred.
+    `persistent`: in RAM when the step begins and when it ends; unless it is `on_card`: then it begins and ends the step
+    there, its copy up to date. `movable`: where it lives may be chosen (`homes.py`). `keep`: in RAM when the step ends.
+    `pageable`: may go to the card, at the bus times `out_ns`, `in_ns`, the CPU times `out_cpu_ns`, `in_cpu_ns` and the net
+    energies `out_pj`, `in_pj`; `bounce_bytes` are needed beside it while it is being transferred.
     """
 
     name: str
@@ -41,6 +41,8 @@ class Item:
     out_pj: int = 0
     in_pj: int = 0
     bounce_bytes: int = 0
+    movable: bool = False
+    on_card: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,15 +165,13 @@ def _check(problem: Problem) -> None:
 
 def from_graph(
     graph: Graph, costs: CostTable, *, ram_bytes: int | None = None, deadline_ms: float | None = None,
-    card_bytes: int | None = None, overlap: bool | None = None, page_weights: bool = False,
-    inputs: Mapping[str, str] | None = None,
+    card_bytes: int | None = None, overlap: bool | None = None, inputs: Mapping[str, str] | None = None,
 ) -> Problem:  # fmt: skip
     """The problem of a training graph on a board.
 
-    Weights and state begin and end the step in RAM; a metric stays in RAM until the end; the labels and the input
-    batch may be read
-    again if their nodes are pure. Without `page_weights` weights and state never leave RAM. Raises InputError that
-    names every cost that is missing.
+    Weights and state begin and end the step where they live, in RAM, which they then never leave, or on the card; a metric
+    stays in RAM until the end; the labels and the input batch may be read again if their nodes are pure. Raises
+    InputError that names every cost that is missing.
     """
     costs.require(node.signature for node in graph.nodes)
     items = {}
@@ -179,11 +179,11 @@ def from_graph(
         size = tensor.nbytes
         items[tensor.name] = Item(
             tensor.name, -(-size // ALIGNMENT) * ALIGNMENT, tensor.kind in PERSISTENT, tensor.kind == "metric",
-            tensor.kind != "metric" and (page_weights or tensor.kind not in PERSISTENT),
+            tensor.kind not in ("metric", *PERSISTENT),
             round(costs.page_out.bus_us(size) * 1e3), round(costs.page_in.bus_us(size) * 1e3),
             round(costs.page_out.cpu_us(size) * 1e3), round(costs.page_in.cpu_us(size) * 1e3),
             round(costs.page_out.energy_nj(size) * 1e3), round(costs.page_in.energy_nj(size) * 1e3),
-            BLOCK_BYTES if size % BLOCK_BYTES else 0,
+            BLOCK_BYTES if size % BLOCK_BYTES else 0, movable=tensor.kind in PERSISTENT,
         )  # fmt: skip
     ops = []
     for node in graph.nodes:

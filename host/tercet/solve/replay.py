@@ -78,9 +78,7 @@ def replay(problem: Problem, schedule: Schedule) -> Replay:
     The budgets of `problem` are judged too. Never raises for an illegal schedule.
     """
     machine = Machine(problem)
-    for item in problem.items.values():
-        if item.persistent:
-            machine.take(item.name, 0)
+    machine.begin(schedule.on_card)
     events: list[Event] = []
     reason = ""
     try:
@@ -184,14 +182,12 @@ def _write(machine: Machine, op: Op, fresh: list[str]) -> None:
 
 def _page_out(machine: Machine, action: PageOut, start: int) -> Event:
     item = machine.item(action.tensor)
-    if not item.pageable:
+    if not item.pageable and item.name not in machine.away:
         raise IllegalError(f"{item.name} may not be paged")
     if item.name not in machine.resident:
         raise IllegalError(f"{item.name} is not in RAM")
     machine.settle_in(item.name)
-    if item.name not in machine.card:
-        machine.card_bytes += -(-item.nbytes // 512) * 512
-    machine.card[item.name] = machine.resident[item.name]
+    machine.store(item, machine.resident[item.name])
     machine.spend(machine.cpu_ns, item.out_cpu_ns)
     bus_start, bus_end = machine.transfer(item.out_ns)
     machine.leaving[item.name] = bus_end
@@ -222,11 +218,21 @@ def _finish(machine: Machine) -> None:
     if machine.ran < len(machine.problem.ops):
         raise IllegalError(f"{machine.problem.ops[machine.ran].name} never runs")
     for item in machine.problem.items.values():
-        if (item.persistent or item.keep) and item.name not in machine.resident:
+        if item.name in machine.away:
+            _at_home(machine, item.name)
+        elif (item.persistent or item.keep) and item.name not in machine.resident:
             raise IllegalError(f"{item.name} is not in RAM at the end of the step")
     for tensor in list(machine.arriving):
         machine.settle_in(tensor)
     machine.cpu_ns = max(machine.cpu_ns, machine.bus_free_ns)
+
+
+def _at_home(machine: Machine, tensor: str) -> None:
+    """What lives on the card ends the step there, up to date."""
+    if machine.card[tensor] != machine.written.get(tensor, 0):
+        raise IllegalError(f"{tensor} began the step on the card, whose copy is stale at the end")
+    if tensor in machine.resident:
+        raise IllegalError(f"{tensor} began the step on the card and is still in RAM at the end")
 
 
 def _judge(problem: Problem, machine: Machine, events: list[Event]) -> None:

@@ -90,6 +90,15 @@ class Schedule:
         """The tensors that come back from the card, in order."""
         return tuple(a.tensor for a in self.actions if isinstance(a, PageIn))
 
+    @property
+    def on_card(self) -> frozenset[str]:
+        """The tensors that live on the card between steps: nothing pages them out before they are paged in."""
+        first: dict[str, type] = {}
+        for action in self.actions:
+            if isinstance(action, PageIn | PageOut | Free):
+                first.setdefault(action.tensor, type(action))
+        return frozenset(tensor for tensor, kind in first.items() if kind is PageIn)
+
 
 def say(action: Action) -> str:
     """An action as one line: `recompute fc2`."""

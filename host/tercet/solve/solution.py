@@ -10,6 +10,8 @@ from tercet.solve.problem import Problem
 from tercet.solve.replay import Replay, check
 from tercet.solve.schedule import Schedule
 
+HOMES = "which weights live on the card was found by local search"
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -50,6 +52,8 @@ def judged(
     `optimal` says that the strategy proved it; the bound is then the objective, less the margin of the proof if it has one.
     """
     outcome = check(problem, schedule)
+    if any(item.on_card for item in problem.items.values()):
+        restrictions = (*restrictions, HOMES)
     objective = outcome.energy_pj
     bound = min(bound_pj, objective) if bound_pj is not None else objective if optimal else None
     gap = overhead = None

@@ -38,7 +38,8 @@ def _without_useless(problem: Problem, actions: list[Action]) -> list[Action]:
         elif isinstance(action, Runs):
             for tensor in problem.ops[problem.index[action.node]].reads:
                 pending.pop(tensor, None)
-    useless |= set(last_out.values())
+    home = Schedule(tuple(actions)).on_card
+    useless |= {index for tensor, index in last_out.items() if not (tensor in home and problem.items[tensor].persistent)}
     return [action for index, action in enumerate(actions) if index not in useless]
 
 

@@ -4,20 +4,19 @@
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tercet.board import sync
 from tercet.board.base import Board
+from tercet.costs import blocks
 from tercet.errors import InputError
 from tercet.targets import Target
 from tercet.train import session
+from tercet.train.job import card_crc
 
 _BLOCK_BYTES = 512
-# where a data set begins in the partition: store.DATA_BLOCK of the device library
-DATA_BLOCK = 16384
 _PIECE_BYTES = 32768
 _OPEN = """
 from tercet_device import places
@@ -59,25 +58,30 @@ def prepare(
     return answer
 
 
-def place_data(
-    board: Board, target: Target, data: bytes, image: str = "", operators: str = "mlp",
+def place_files(
+    board: Board, target: Target, files: Mapping[int, bytes], image: str = "", operators: str = "mlp",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:  # fmt: skip
-    """Brings a packed data set onto the card of `board`, behind the pages; what is there already stays.
+    """Brings a data set, weights or both onto the card of `board`, behind the pages; what is there already stays.
 
-    `image` is the file of the card where this machine has it: then it is written there, since the card is not in use; else over
-    the console, which takes a while. Raises what `prepare` raises.
+    `files`: content by its first block in the partition, where a label stands before it. `image` is the file of the card
+    where this machine has it: then it is written there, since the card is not in use; else over the console, which takes a
+    while. Raises what `prepare` raises.
     """
-    found = prepare(board, target, (DATA_BLOCK + 1) * _BLOCK_BYTES + len(data), operators=operators)
-    first = found["first_block"] + DATA_BLOCK
-    label = struct.pack("<4sII", b"TDSC", len(data), zlib.crc32(data)).ljust(_BLOCK_BYTES, b"\0")
-    padded = data + bytes(-len(data) % _BLOCK_BYTES)
-    if image:
-        _to_image(Path(image), first, label + padded)
-    elif not _is_there(board, target, data):
-        _over_console(board, first, bytes(_BLOCK_BYTES), None)
-        _over_console(board, first + 1, padded, progress)
-        _over_console(board, first, label, None)
+    if not files:
+        return
+    end = max(at + 1 + blocks(len(content)) for at, content in files.items())
+    start = prepare(board, target, end * _BLOCK_BYTES, operators=operators)["first_block"]
+    for at, content in files.items():
+        first = start + at
+        label = struct.pack("<4sII", b"TDSC", len(content), card_crc(content)).ljust(_BLOCK_BYTES, b"\0")
+        padded = content + bytes(-len(content) % _BLOCK_BYTES)
+        if image:
+            _to_image(Path(image), first, label + padded)
+        elif not _is_there(board, target, at, content):
+            _over_console(board, first, bytes(_BLOCK_BYTES), None)
+            _over_console(board, first + 1, padded, progress)
+            _over_console(board, first, label, None)
 
 
 def _to_image(image: Path, first: int, data: bytes) -> None:
@@ -88,10 +92,10 @@ def _to_image(image: Path, first: int, data: bytes) -> None:
             stream.write(data)
 
 
-def _is_there(board: Board, target: Target, data: bytes) -> bool:
-    """Whether the card holds these data; leaves the card open on the board as `_tercet_card`."""
+def _is_there(board: Board, target: Target, at: int, content: bytes) -> bool:
+    """Whether the card holds this content; leaves the card open on the board as `_tercet_card`."""
     board.exec(_OPEN.format(card=target.card))
-    place = [len(data), zlib.crc32(data)]
+    place = [len(content), card_crc(content), at]
     return bool(board.eval(f"places.card_data(_tercet_card, {place!r}) is not None", silence_s=120.0))
 
 
@@ -101,4 +105,4 @@ def _over_console(board: Board, first: int, data: bytes, progress: Callable[[str
         sync.put_buffer(board, "_tercet_piece", piece)
         board.exec(f"_tercet_card.writeblocks({first + at // _BLOCK_BYTES}, _tercet_piece)")
         if progress:
-            progress("data set to the card", at + len(piece), len(data))
+            progress("to the card", at + len(piece), len(data))

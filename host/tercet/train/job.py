@@ -14,6 +14,7 @@ import numpy as np
 from tercet import plan_format
 from tercet.autodiff.graph import Graph
 from tercet.autodiff.optimizers import hyper
+from tercet.costs import blocks
 from tercet.errors import InputError
 from tercet.kernel_table import HYPER
 from tercet.plan import dataset_file, weights_file
@@ -22,10 +23,14 @@ from tercet.plan_format import Plan
 from tercet.targets import Target
 
 FOLDER = "/tercet"
+# where the card's partition has room behind the pages: store.DATA_BLOCK of the device library
+DATA_BLOCK = 16384
 BOOT_FILE = "/main.py"
 _PLATEAUS = 12
 # A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
 FLASH_DATA_BYTES = 320 * 1024
+# Larger weights start from the card, so that the trained ones have room in flash.
+FLASH_WEIGHTS_BYTES = 96 * 1024
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """The files that go to the board by their path there, the job's own settings, and the data set that goes to the card."""
+    """The files that go to the board by their path there, the job's own settings, and what goes to the card.
+
+    `card_files`: content by its first block in the card's partition.
+    """
 
     files: dict[str, bytes]
     settings: dict[str, Any] = field(default_factory=dict)
-    card_data: bytes = b""
+    card_files: dict[int, bytes] = field(default_factory=dict)
 
     def with_files(self, files: dict[str, bytes]) -> Job:
         """The same job with more files."""
@@ -79,11 +87,12 @@ def make_job(
     """
     _check_data(graph, data)
     encoded = dataset_file.encode(data)
-    on_card = goes_to_card(encoded, target)
+    start = weights_file.encode(graph, plan.graph_id, weights)
+    on_card = card_files(encoded, start, target)
     vector = hyper(graph.optimizer, 0, settings.steps)
     description = {
-        "plan": f"{FOLDER}/plan.bin", "weights": f"{FOLDER}/weights.bin",
-        **data_place(encoded, target),
+        "plan": f"{FOLDER}/plan.bin",
+        **data_place(encoded, target), **weights_place(start, on_card, target),
         "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
         "arena_bytes": plan.arena_bytes, "training": data.training,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
@@ -94,16 +103,34 @@ def make_job(
         "validate_every": settings.validate_every, "patience": settings.patience,
         "boot": BOOT_FILE if settings.at_boot else None,
     }  # fmt: skip
-    start = weights_file.encode(graph, plan.graph_id, weights)
     description |= _checkpoint(target, settings, identity(description, encoded))
     files = {
         f"{FOLDER}/plan.bin": plan_format.encode(plan),
-        f"{FOLDER}/weights.bin": start,
         f"{FOLDER}/job.json": json.dumps(description).encode(),
     }
-    if not on_card:
-        files[f"{FOLDER}/data.tds"] = encoded
-    return Job(files, description, encoded if on_card else b"")
+    for path, content in ((f"{FOLDER}/weights.bin", start), (f"{FOLDER}/data.tds", encoded)):
+        if content not in on_card.values():
+            files[path] = content
+    return Job(files, description, on_card)
+
+
+def card_files(data: bytes, weights: bytes, target: Target) -> dict[int, bytes]:
+    """Which of the two go to the card, by the first block: the data set behind the pages, the weights behind it."""
+    files, at = {}, DATA_BLOCK
+    if goes_to_card(data, target):
+        files[at] = data
+        at += 1 + blocks(len(data))
+    if len(weights) > FLASH_WEIGHTS_BYTES and target.card:
+        files[at] = weights
+    return files
+
+
+def weights_place(weights: bytes, on_card: dict[int, bytes], target: Target) -> dict[str, Any]:
+    """The entries of a job that say where the board finds its first weights: a file, or size, CRC-32 and block on the card."""
+    for block, content in on_card.items():
+        if content is weights:
+            return {"weights": [len(weights), card_crc(weights), block], "card": target.card}
+    return {"weights": f"{FOLDER}/weights.bin"}
 
 
 def goes_to_card(encoded: bytes, target: Target) -> bool:
@@ -122,7 +149,15 @@ def data_place(encoded: bytes, target: Target) -> dict[str, Any]:
     """The entries of a job that say where the board finds its data: a file, or size and CRC-32 of what is on the card."""
     if not goes_to_card(encoded, target):
         return {"data": f"{FOLDER}/data.tds"}
-    return {"data": [len(encoded), zlib.crc32(encoded)], "card": target.card}
+    return {"data": [len(encoded), card_crc(encoded)], "card": target.card}
+
+
+def card_crc(content: bytes) -> int:
+    """What names a content on the card: the CRC-32 of all but its last four bytes.
+
+    A weights file ends with the CRC-32 of what stands before; with it, the checksum of any would be the same.
+    """
+    return zlib.crc32(content[:-4])
 
 
 def rate_plateaus(optimizer: dict[str, Any], steps: int) -> list[list[float]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from tercet import plan_format
-from tercet.autodiff.graph import Graph
+from tercet.autodiff.graph import Graph, Tensor
 from tercet.plan import inference, lower
 from tercet.plan.dataset_file import PackedData
 from tercet.targets import Target
@@ -28,7 +28,7 @@ def files(forward: Graph, output: str, training: Graph, data: PackedData, target
     description = {
         "plan": f"{FOLDER}/predict.bin", "weights": [f"{FOLDER}/trained.bin", f"{FOLDER}/weights.bin"],
         "board_id": plan_format.board_id(target.name), "graph": lower.graph_id(training).hex(),
-        "tensors": [[places.get(tensor.name, -1), tensor.nbytes] for tensor in training.persistent],
+        "tensors": [[_place(tensor, places), tensor.nbytes] for tensor in training.persistent],
         "features": data.rows.shape[1], "value_bytes": data.rows.itemsize, "scale": [data.scale, data.offset],
         "output": [offset, count],
     }  # fmt: skip
@@ -36,3 +36,9 @@ def files(forward: Graph, output: str, training: Graph, data: PackedData, target
         f"{FOLDER}/predict.bin": plan_format.encode(plan),
         f"{FOLDER}/predict.json": json.dumps(description).encode(),
     }
+
+
+def _place(tensor: Tensor, places: dict[str, int]) -> int:
+    """The offset of a tensor, or of a tile in the whole; -1 when the forward pass has no use for it."""
+    whole = places.get(tensor.whole or tensor.name, -1)
+    return whole if whole < 0 else whole + tensor.first * tensor.nbytes // tensor.shape[0]

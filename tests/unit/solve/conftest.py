@@ -15,9 +15,11 @@ def problems(draw, most=6):
     items, ops = {}, []
 
     def item(name, persistent=False):
-        pageable = draw(st.integers(0, 3)) > 0
+        on_card = persistent and draw(st.booleans())
+        pageable = draw(st.integers(0, 3)) > 0 or on_card
         items[name] = Item(name, draw(size), persistent, pageable=pageable, out_ns=draw(cost), in_ns=draw(cost),
-                           out_pj=draw(cost), in_pj=draw(cost), bounce_bytes=draw(st.sampled_from((0, 0, 5))))  # fmt: skip
+                           out_pj=draw(cost), in_pj=draw(cost), bounce_bytes=draw(st.sampled_from((0, 0, 5))),
+                           movable=on_card, on_card=on_card)  # fmt: skip
 
     weight = draw(st.booleans())
     if weight:

@@ -31,6 +31,8 @@ def moccasin(
     view = stages(problem)
     if any(op.inplace for op in problem.ops):
         raise TercetError("the interval model knows no operators that work in place", hint="--strategy remat-only")
+    if any(item.on_card for item in problem.items.values()):
+        raise TercetError("the interval model knows no weights that live on the card", hint="--strategy page-only")
     model, copies = _model(view)
     solver = cp_model.CpSolver()
     solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from tercet.errors import InfeasibleError
-from tercet.solve.policy import Policy, StuckError, _drop, _evict, _execute, _restore, _Run, uses
+from tercet.solve.policy import Policy, StuckError, _drop, _evict, _execute, _restore, _Run, begin, go_home, uses
 from tercet.solve.problem import Problem
 from tercet.solve.replay import replay
 from tercet.solve.schedule import Schedule
@@ -45,21 +45,21 @@ def walk(problem: Problem, labels: dict[int, str], strategy: str, view: Stages |
     next_use, count, middle = uses(view), len(problem.ops), turn(problem)
     page = [labels.get(v.position) == PAGE for v in view.values]
     run = _Run(view, Policy(page, [1.0] * len(page)), 1 << 60)
-    for value in view.values:
-        if value.producer < 0:
-            run.live.add(value.position)
+    begin(run)
     try:
         for k in range(count):
             run.now = k
             _execute(run, k, next_use, frozenset(), 0)
             for position in sorted(run.live):
                 use = next_use[position][k + 1]
-                if not view.values[position].final and use > count:
+                if view.values[position].item.on_card and use > count:
+                    go_home(run, position)
+                elif not view.values[position].final and use > count:
                     _drop(run, position)
                 elif k < middle - 1 and use >= middle and labels.get(position, KEEP) != KEEP:
                     _evict(run, position, next_use)
         for value in view.values:
-            if value.final and value.position not in run.live:
+            if value.final and value.position not in run.live and not value.item.on_card:
                 _restore(run, value.position, next_use, frozenset(), 0)
     except StuckError:
         return None
