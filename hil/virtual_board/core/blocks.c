@@ -130,7 +130,7 @@ static bool must_stop(struct board *b)
         nvmc_apply(b);
     if (b->cycle >= b->deadline)
         events_run(b);
-    if (b->stop || b->flush_wanted || b->reset_wanted)
+    if (b->stop || b->flush_wanted || b->reset_wanted || b->pages_stale)
         return true;
     return exception_ready(b, false) != 0;
 }

@@ -89,6 +89,8 @@ struct timer { uint64_t since; uint32_t count; bool running; };
 struct rtc { uint64_t since; uint32_t count; bool running; uint64_t blocked[4]; };
 struct systick { uint64_t since; uint32_t ctrl, load, start; bool flag; };
 
+struct mpu { uint32_t ctrl, number, base[8], attributes[8]; bool off; };
+
 struct uart {
     bool rx_on, tx_on, rx_stopping;
     uint32_t rx_at, tx_at, tx_left;
@@ -162,8 +164,8 @@ struct board {
     uint32_t vtor, ccr, actlr, cfsr, hfsr, mmfar, bfar, cpacr, scr, fpccr, fpcar, fpdscr;
     bool sleeping, event_register, wait_for_event, locked_up, system_off, protected, unpowered;
     struct systick systick;
-    bool bus_fault; uint32_t bus_fault_address; bool bus_fault_write;
-    uint32_t fault_block;
+    bool bus_fault, mpu_refused, pages_stale; uint32_t bus_fault_address;
+    struct mpu mpu;
     uint32_t interrupt;  // what the engine's interrupt hook saw
     bool interrupted;  // the engine was stopped by us, not by the program
 

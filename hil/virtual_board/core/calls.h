@@ -57,6 +57,13 @@ void debug_halt(struct board *b, uint32_t dfsr_bits);
 void slot_set(struct board *b, enum slot slot, uint64_t cycle);
 void events_run(struct board *b);
 
+// pages.c, mpu.c
+uc_err pages_create(struct board *b);
+void pages_forget(struct board *b);
+uc_prot mpu_permissions(struct board *b, uint32_t address);
+void mpu_update(struct board *b);
+bool mpu_access(struct board *b, uint32_t offset, uint32_t *value, bool store);
+
 // exceptions.c
 enum { EXC_RESET = 1, EXC_NMI, EXC_HARD, EXC_MEMORY, EXC_BUS, EXC_USAGE, EXC_SVC = 11, EXC_DEBUG, EXC_PENDSV = 14,
        EXC_SYSTICK, EXC_IRQ0 };

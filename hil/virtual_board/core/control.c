@@ -124,12 +124,6 @@ bool control_block_access(struct board *b, uint32_t address, uint32_t *value, bo
             cpacr_set(b, *value);
         *value = b->cpacr;
         return true;
-    case 0xd90: *value = 0x800; return true;  // MPU with 8 regions, never enabled
-    case 0xd94: case 0xd98: case 0xd9c: case 0xda0:
-        if (store && (address & 0xfff) == 0xd94 && (*value & 1))
-            stop_with_report(b, "the MPU is not modelled, and the firmware enables it");
-        *value = 0;
-        return true;
     case 0xf00:
         if (store)
             exception_pend(b, EXC_IRQ0 + (int)(*value & 0x3f), true);
@@ -137,6 +131,6 @@ bool control_block_access(struct board *b, uint32_t address, uint32_t *value, bo
     case 0xf34: return keep_plain(&b->fpccr, 0xc0000000, value, store);
     case 0xf38: return keep_plain(&b->fpcar, 0xfffffff8, value, store);
     case 0xf3c: return keep_plain(&b->fpdscr, 0x07c00000, value, store);
-    default: return identity(address & 0xfff, value);
+    default: return mpu_access(b, address & 0xfff, value, store) || identity(address & 0xfff, value);
     }
 }

@@ -23,7 +23,7 @@ void reg_set(struct board *b, int reg, uint32_t value)
 void attention_update(struct board *b)
 {
     bool now = (b->pending & b->enabled) || b->stop || b->flush_wanted || b->reset_wanted || b->nor_count ||
-               b->open_it || b->stepping;
+               b->open_it || b->stepping || b->pages_stale;
     b->hook_deadline = now ? 0 : b->deadline;
 }
 
@@ -46,19 +46,6 @@ static void on_interrupt(uc_engine *uc, uint32_t number, void *user)
     uc_emu_stop(uc);
 }
 
-static bool on_invalid_memory(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
-{
-    struct board *b = user;
-    (void)uc;
-    if (type == UC_MEM_WRITE_PROT && address < FLASH_BYTES && nvmc_flash_store(b, (uint32_t)address, (uint32_t)value,
-                                                                               (unsigned)size))
-        return true;
-    b->bus_fault = true;
-    b->bus_fault_write = type == UC_MEM_WRITE_UNMAPPED || type == UC_MEM_WRITE_PROT;
-    b->bus_fault_address = (uint32_t)address;
-    return false;
-}
-
 // Finds where the engine keeps the bounds of a code hook. They are arguments of the public interface, recorded as two
 // adjacent 64-bit words. When they are not found, skipped instructions are charged as if executed (`exact` says so).
 static void find_hook_bounds(struct board *b, uc_hook hook, uint64_t begin, uint64_t end)
@@ -74,44 +61,6 @@ static void find_hook_bounds(struct board *b, uc_hook hook, uint64_t begin, uint
         }
     b->hook_end = b->hook_begin + 1;
     *b->hook_begin = *b->hook_end = 0xffffffff;
-}
-
-// Hooks invalid accesses everywhere but in RAM: while a memory hook covers a page, the engine takes its slow way for
-// every store there. RAM needs none: it can be read and written, and a refused fetch is seen in the engine's error.
-static uc_err hook_invalid_memory(struct board *b)
-{
-    const uint64_t gaps[][2] = {{0, RAM_CODE_BASE - 1},
-                                {RAM_CODE_BASE + (uint64_t)b->ram_bytes, RAM_BASE - 1},
-                                {RAM_BASE + (uint64_t)b->ram_bytes, 0xffffffff}};
-    uc_hook hook = 0;
-    uc_err e = UC_ERR_OK;
-    for (int i = 0; i < 3 && !e; i++)
-        e = uc_hook_add(b->uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_invalid_memory, b, gaps[i][0], gaps[i][1]);
-    return e;
-}
-
-// Before it asks for a page, the engine restores the state of the instruction that touches it, IT bits too, but within a
-// block these have to read zero: the next block would be taken for the inside of an IT block.
-static void clear_it_state(struct board *b)
-{
-    uint32_t xpsr = reg_get(b, UC_ARM_REG_XPSR);
-    if (xpsr & 0x0600fc00)
-        reg_set(b, UC_ARM_REG_XPSR_NZCVQG, xpsr & ~0x0600fc00u);
-}
-
-// Pages of data RAM are no code until something is fetched from RAM: the engine looks for code at every store into a page
-// that may hold some.
-static bool on_page(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry, void *user)
-{
-    struct board *b = user;
-    bool data = address - RAM_BASE < b->ram_bytes && !b->ram_executable;
-    (void)uc;
-    if (type != UC_MEM_FETCH)
-        clear_it_state(b);
-    entry->paddr = address;
-    entry->perms = data ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_ALL;
-    b->fetch_refused |= data && type == UC_MEM_FETCH;
-    return !(data && type == UC_MEM_FETCH);
 }
 
 static uc_err engine_open(struct board *b)
@@ -132,9 +81,7 @@ static uc_err engine_open(struct board *b)
     e = e ? e : uc_mmio_map(b->uc, 0xe0000000, 0x100000, scs_read, b, scs_write, b);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_BLOCK, (void *)on_block, b, 1, 0);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, b, 1, 0);
-    e = e ? e : hook_invalid_memory(b);
-    e = e ? e : uc_ctl_tlb_mode(b->uc, UC_TLB_VIRTUAL);
-    e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_TLB_FILL, (void *)on_page, b, 1, 0);
+    e = e ? e : pages_create(b);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_CODE, (void *)on_conditional, b, begin, end);
     if (!e)
         find_hook_bounds(b, hook, begin, end);

@@ -66,6 +66,7 @@ static void take(struct board *b, int number, uint32_t magic)
         return;
     }
     reg_set(b, UC_ARM_REG_PC, vector);
+    mpu_update(b);
     attention_update(b);
 }
 
@@ -134,6 +135,7 @@ void exception_return(struct board *b, uint32_t magic)
         fault_raise(b, EXC_USAGE, 1u << 18, reg_get(b, UC_ARM_REG_PC));
         return;
     }
+    mpu_update(b);
     if (!frame_pop(b, magic)) {
         fault_raise(b, EXC_BUS, 1u << 11, magic);  // UNSTKERR
         return;

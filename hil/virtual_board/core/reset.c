@@ -17,6 +17,9 @@ static void system_reset(struct board *b)
     b->fpccr = 0xc0000000;
     cpacr_set(b, 0);
     b->special |= BLOCK_RAM | BLOCK_EVENT | BLOCK_OPEN_IT | BLOCK_BREAK;
+    b->pages_stale |= b->mpu.ctrl & 1;
+    memset(&b->mpu, 0, sizeof b->mpu);
+    b->mpu.off = true;
     b->system_off = false;
     b->sleeping = b->wait_for_event = b->event_register = b->locked_up = b->open_it = b->fp_trap = false;
     b->fallthrough = b->path_taken = 0;

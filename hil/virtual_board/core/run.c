@@ -36,8 +36,7 @@ void ram_executable(struct board *b, bool yes)
     if (b->ram_executable == yes)
         return;
     b->ram_executable = yes;
-    uc_ctl_flush_tlb(b->uc);
-    blocks_forget_all(b);
+    pages_forget(b);
 }
 
 static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
@@ -45,10 +44,15 @@ static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
     b->bus_fault = false;
     if (pc >= 0xf0000000 && (reg_get(b, UC_ARM_REG_IPSR) & 0x1ff)) {
         exception_return(b, pc | 1);
-    } else if (b->fetch_refused) {
+    } else if (b->fetch_refused && !b->ram_executable && pc - RAM_BASE < b->ram_bytes) {
         ram_executable(b, true);
+    } else if (b->fetch_refused) {
+        fault_raise(b, EXC_MEMORY, 1u << 0, pc);  // IACCVIOL
     } else if (e == UC_ERR_FETCH_UNMAPPED || e == UC_ERR_FETCH_PROT) {
         fault_raise(b, EXC_BUS, 1u << 8, pc);  // IBUSERR
+    } else if (b->mpu_refused) {
+        b->mmfar = b->bus_fault_address;
+        fault_raise(b, EXC_MEMORY, 1u << 7 | 1u << 1, pc);  // MMARVALID, DACCVIOL
     } else {
         b->bfar = b->bus_fault_address;
         fault_raise(b, EXC_BUS, 1u << 15 | 1u << 9, pc);  // BFARVALID, PRECISERR
@@ -81,8 +85,10 @@ void cpu_run(struct board *b, size_t count)
 {
     uint32_t pc = reg_get(b, UC_ARM_REG_PC);
     uc_err e;
+    if (b->pages_stale)
+        pages_forget(b);
     b->interrupt = 0;
-    b->interrupted = b->bus_fault = b->fetch_refused = false;
+    b->interrupted = b->bus_fault = b->mpu_refused = b->fetch_refused = false;
     e = uc_emu_start(b->uc, pc | 1, 0xfffffffe, 0, count);
     pc = reg_get(b, UC_ARM_REG_PC);
     if (b->interrupt)
