@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test farm-setup farm-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
+.PHONY: help demo test farm-setup farm-test energy-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -22,8 +22,11 @@ setup:
 farm-setup: ## labgrid in an environment of its own
 	@scripts/setup-farm.sh
 
+energy-test: setup ## the energy of one operator by 500 meters against the board's own charge integral
+	@$(PYTHON) -m pytest -s tests/device/test_operator_energy.py --whole
+
 farm-test: setup farm-setup ## sixty hardware tests over three virtual boards with meters, shared by labgrid
-	@$(PYTHON) -m pytest tests/farm --whole-farm
+	@$(PYTHON) -m pytest -s tests/farm --whole
 
 firmware: ## MicroPython for the nRF52840 and for this machine
 	@$(MAKE) --no-print-directory -C firmware unix nrf52840

@@ -14,6 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent / "device"))
 import board_process
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Proofs that take minutes run for a part of their size in the suite and whole by their own make targets."""
+    parser.addoption("--whole", action="store_true", help="the whole size of proofs that the suite runs for a part")
+
+
 def firmware_image(variant: str = "") -> Path:
     """The port's image; skips the test when it has not been built."""
     image = board_process.FIRMWARE / f"nrf52840{variant}" / "firmware.hex"

@@ -7,14 +7,10 @@ from tercet.errors import SetupError
 from tercet.farm import client, loopback
 
 
-def pytest_addoption(parser):
-    parser.addoption("--whole-farm", action="store_true", help="distribute sixty tests over three boards, not a dozen over two")
-
-
 @pytest.fixture
 def size(request):
     """(boards, tests) of the farms that tests are shared over."""
-    return (3, 60) if request.config.getoption("--whole-farm") else (2, 8)
+    return (3, 60) if request.config.getoption("--whole") else (2, 8)
 
 
 @pytest.fixture

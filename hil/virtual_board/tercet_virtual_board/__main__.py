@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--faults", type=Path, metavar="FILE", help="faults to inject, JSON lines")
     add("--input", type=Path, metavar="FILE", help="console input with virtual times, JSON lines")
     add("--stop-at-ms", type=float, metavar="MS", help="stop at this virtual time and leave digest.json in the state folder")
+    add("--truth", type=Path, metavar="DIR", help="keep what meters estimate: charge at edges of P1.01, exact samples")
     add("--spim3-errata", action="store_true", help="SPIM3 corrupts what it sends as erratum 198 describes")
     add("--pace", choices=["realtime", "max"], default="realtime", help="virtual time against the wall clock")
     add("--ram-kb", type=int, default=256, help="RAM (the real chip has 256)")
@@ -36,19 +37,32 @@ def _parser() -> argparse.ArgumentParser:
     add("--rail", choices=["board", "soc"], default="board", help="what the meter feeds: board and card, or the SoC alone")
     add("--cycle-model", choices=["zero", "full", "instructions"], default="zero",
         help="flash without or with wait states and cache; or one cycle an instruction")
+    _add_meter(commands)
     bench = commands.add_parser("bench", help="how fast the emulation is on this machine")
     bench.add_argument("--image", type=Path, metavar="FILE", help="firmware with a REPL, for the speed of bytecode")
     bench.add_argument("--json", action="store_true")
     return parser
 
 
+def _add_meter(commands) -> None:
+    meter = commands.add_parser("meter", help="send samples that `run --truth` kept through meters of other seeds")
+    meter.add_argument("truth", type=Path, metavar="DIR", help="a folder of --truth")
+    meter.add_argument("jobs", type=Path, metavar="FILE", help='JSON lines {"seed": n, "spans": [[first, last], ...]}: samples')
+    meter.add_argument("out", type=Path, metavar="OUT", help="per line: metadata in SEED.txt, the wire's bytes in SEED.bin")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 stopped by a signal, 1 the board stopped with a report, 2 wrong usage."""
     given = vars(_parser().parse_args(arguments))
-    if given.pop("command") == "bench":
+    command = given.pop("command")
+    if command == "bench":
         from tercet_virtual_board import bench
 
         return bench.main(given["image"], given["json"])
+    if command == "meter":
+        from tercet_virtual_board import truth
+
+        return truth.meter_again(given["truth"], given["jobs"], given["out"])
     from tercet_virtual_board.process import BoardProcess
 
     try:

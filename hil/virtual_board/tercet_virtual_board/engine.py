@@ -82,8 +82,19 @@ class Chip:
             sent = c.string_at(tx, count)
             spi(cycle, bus, pins[0:3], sent, (c.c_uint8 * count).from_address(rx), cycles_per_byte)
 
-        self._callbacks = (library.SPI_CALLBACK(on_spi), library.PIN_CALLBACK(pin))
-        self.lib.tb_callbacks(self._board, *self._callbacks, watched_pins & 0xFFFFFFFF, watched_pins >> 32)
+        self._spi, self._pin, self._watched = library.SPI_CALLBACK(on_spi), pin, watched_pins
+        self._register()
+
+    def watch(self, pin: int, callback) -> None:
+        """Also calls `callback(cycle, pin, level)` at each change of one more pin; after `connect`."""
+        others = self._pin
+        self._pin = lambda cycle, which, level: (callback if which == pin else others)(cycle, which, level)
+        self._watched |= 1 << pin
+        self._register()
+
+    def _register(self) -> None:
+        self._callbacks = (self._spi, library.PIN_CALLBACK(self._pin))
+        self.lib.tb_callbacks(self._board, *self._callbacks, self._watched & 0xFFFFFFFF, self._watched >> 32)
 
     def run(self, until_cycle: int) -> Stop:
         """Runs until the given cycle (or a little later: blocks are not divided) or until something needs attention."""

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The power meter's serial port: samples of the chip's current, on a second pseudo-terminal."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from tercet_virtual_board.engine import Chip
 from tercet_virtual_board.meter import Ppk2
@@ -27,6 +30,7 @@ class MeterWire:
         self._connected = self._metered = False
         self._rail = RAILS[options.rail]
         self.path = self._wire.path
+        self.on_samples: Callable[[np.ndarray, np.ndarray], None] = lambda *_: None
         self._second = Pty()
         self._link(options.state)
 
@@ -63,7 +67,9 @@ class MeterWire:
             self._chip.call("meter", self._rail if wanted else 0, CAPACITY)
         if wanted:
             # The samples of the past come before what is switched on now.
-            self._unsent += self.meter.push(*self._chip.meter_take(CAPACITY))
+            samples = self._chip.meter_take(CAPACITY)
+            self.on_samples(*samples)
+            self._unsent += self.meter.push(*samples)
         if not connected:
             self._unsent.clear()
             return

@@ -28,4 +28,5 @@ class Options:
     cycle_model: str = "zero"
     input: Path | None = None
     stop_at_ms: float | None = None
+    truth: Path | None = None
     spim3_errata: bool = False

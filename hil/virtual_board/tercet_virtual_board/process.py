@@ -24,6 +24,7 @@ from tercet_virtual_board.probe.server import ProbeServer
 from tercet_virtual_board.serial_wire import SerialWire
 from tercet_virtual_board.state import State
 from tercet_virtual_board.supply import Supply
+from tercet_virtual_board.truth import Truth
 
 SLICE_CYCLES = 128_000  # 2 ms
 SAVE_S = 1.0
@@ -51,6 +52,7 @@ class BoardProcess:
         self.probe = ProbeServer(DebugPort(self.chip), options.name)
         self.pace = Pace(options.pace == "realtime", options.stop_at_ms is not None)
         self.slice_cycles = SLICE_CYCLES  # how late the outside may be noticed
+        self.truth = Truth(options.truth, self.chip, self.meter) if options.truth else None
         self._stopping = False
         self._saved_at = time.monotonic()
         self._lockups = 0
@@ -86,6 +88,8 @@ class BoardProcess:
 
     def close(self) -> None:
         """Gives all wires back."""
+        if self.truth:
+            self.truth.close()
         self.card_slot.close()
         self.probe.close()
         self.serial.close()
@@ -111,6 +115,8 @@ class BoardProcess:
             self.faults.apply_due()
             self.faults.check_counters()
         view = self.chip.view()
+        if self.truth:
+            self.truth.note(view.cycle, None)
         self._stopping |= self._end is not None and view.cycle >= self._end
         if self.serial.send(view.cycle) or self.card_slot.was_used():
             self.pace.exchanged(view.cycle)

@@ -88,7 +88,7 @@ class Subject:
         if known is not None and not wanted:
             self.say(f"costs of {len(known.ops)} operators are in {path}")
             return known
-        runner = self._runner()
+        runner = self.runner()
         for first in range(0, len(wanted), _CASES_A_RUN):
             found = self._measure(runner, wanted[first : first + _CASES_A_RUN], known is None, effort)
             if known is not None:
@@ -98,7 +98,7 @@ class Subject:
         assert known is not None
         return known
 
-    def _runner(self) -> profiling.Bench:
+    def runner(self) -> profiling.Bench:
         """The board with everything on it that cases need."""
         target = self.target
         session.send(self.board, self._files)

@@ -56,9 +56,31 @@ def estimate(values: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), half, len(values))
 
 
-def without_outliers(values: np.ndarray, limit: float = 5.0) -> np.ndarray:
-    """bool [n]: which values stay, those within `limit` robust standard deviations (1.4826 MAD) of the median."""
+def difference(a: np.ndarray, b: np.ndarray) -> Estimate:
+    """The mean of float [n] less that of float [m]; `count` is the smaller number.
+
+    The interval is Welch's (B. L. Welch, Biometrika 34, 1947); without end when there are fewer than two values on a side.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    count = min(len(a), len(b))
+    mean = float(a.mean() - b.mean()) if count else 0.0
+    if count < 2:
+        return Estimate(mean, float("inf"), count)
+    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    spread = float(va + vb)
+    if spread == 0:
+        return Estimate(mean, 0.0, count)
+    freedom = max(1, int(spread**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))))
+    return Estimate(mean, t_quantile(0.975, freedom) * spread**0.5, count)
+
+
+def without_outliers(values: np.ndarray, limit: float = 5.0, share: float = 0.0) -> np.ndarray:
+    """bool [n]: which values stay.
+
+    Those within `limit` robust standard deviations (1.4826 MAD), or within `share` of the median.
+    """
     values = np.asarray(values, float)
-    away = np.abs(values - np.median(values))
+    middle = np.median(values)
+    away = np.abs(values - middle)
     scale = 1.4826 * float(np.median(away))
-    return away <= limit * scale if scale > 0 else np.ones(len(values), bool)
+    return away <= max(limit * scale, share * abs(middle)) if scale > 0 or share else np.ones(len(values), bool)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tercet.errors import InputError
 from tercet.measure.energy import Measurement
-from tercet.measure.statistics import Estimate, t_quantile
+from tercet.measure.statistics import Estimate, difference
 
 PASS, FAIL, INVALID = "PASS", "FAIL", "INVALID"
 
@@ -59,16 +59,10 @@ class Comparison:
 
 
 def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
-    """The change from float [n] to float [m] by Welch's t interval (B. L. Welch, Biometrika 34, 1947)."""
+    """The change from float [n] to float [m] by Welch's t interval."""
     a, b = np.asarray(a, float), np.asarray(b, float)
     if len(a) < 2 or len(b) < 2:
         raise InputError(f"a comparison needs two values on each side, not {len(a)} and {len(b)}")
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    spread = va + vb
-    if spread == 0:
-        change = float(b.mean() / a.mean() - 1)
-        return Comparison(change, 0.0, change != 0)
-    freedom = max(1, int(spread**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))))
-    half = t_quantile(0.975, freedom) * spread**0.5 / abs(a.mean())
-    change = float((b.mean() - a.mean()) / a.mean())
-    return Comparison(change, float(half), bool(abs(change) > half))
+    found = difference(b, a)
+    change, half = found.mean / float(a.mean()), found.ci / abs(float(a.mean()))
+    return Comparison(change, half, abs(change) > half)

@@ -7,33 +7,40 @@ import numpy as np
 
 from tercet.costs import CostTable, OpCost, PageCost
 from tercet.errors import BoardError
-from tercet.measure.statistics import Estimate, estimate, without_outliers
+from tercet.measure.statistics import Estimate, difference, estimate, without_outliers
 from tercet.profile.bench import Raw
 from tercet.profile.cases import EMPTY
 
 _NJ = 1e9
 
 
-def _clean(values: np.ndarray) -> Estimate:
-    """The mean without outliers; rounds differ by what else the board did."""
-    return estimate(values[without_outliers(values)])
+# A region is an outlier by the time that it took: energies also differ by where a meter's samples begin, which means nothing.
+_USUAL = 0.02
 
 
 def per_run(raw: Raw) -> dict[str, tuple[Estimate, Estimate]]:
-    """Case name -> (microseconds, net nanojoules) of one run, the empty region subtracted."""
+    """Case name -> (microseconds, net nanojoules) of one run, the empty region subtracted, without outliers.
+
+    Rounds differ by what else board and card did. The interval is that of the difference.
+    """
     columns: dict[str, list[int]] = {}
     for column, case in enumerate(raw.cases):
         columns.setdefault(case.name, []).append(column)
     if EMPTY not in columns:
         raise BoardError("the profile has no empty region to subtract")
     net_nj = np.zeros_like(raw.time_us) if raw.net_j is None else raw.net_j * _NJ
-    at = columns[EMPTY]
-    empty_us, empty_nj = raw.time_us[:, at].mean(), net_nj[:, at].mean()
-    result = {}
+
+    def usual(values: np.ndarray, which: list[int]) -> np.ndarray:
+        each = values[:, which] / raw.repeats[which], raw.time_us[:, which] / raw.repeats[which]
+        return each[0].ravel()[without_outliers(each[1].ravel(), share=_USUAL)]
+
+    empty_us, empty_nj = usual(raw.time_us, columns[EMPTY]), usual(net_nj, columns[EMPTY])
+    result = {EMPTY: (estimate(empty_us), estimate(empty_nj))}
     for name, which in columns.items():
-        start_us, start_nj = (0.0, 0.0) if name == EMPTY else (empty_us, empty_nj)
-        time = _clean(((raw.time_us[:, which] - start_us) / raw.repeats[which]).ravel())
-        result[name] = (time, _clean(((net_nj[:, which] - start_nj) / raw.repeats[which]).ravel()))
+        if name != EMPTY:
+            start = 1 / raw.repeats[which].mean()
+            time, energy = usual(raw.time_us, which), usual(net_nj, which)
+            result[name] = (difference(time, start * empty_us), difference(energy, start * empty_nj))
     return result
 
 
