@@ -53,8 +53,8 @@ def verdict(tmp_path, monkeypatch, bench):
     return run
 
 
-def every(milliseconds, fault):
-    return [{**fault, "at_ms": at} for at in range(milliseconds, 30_000, milliseconds)]
+def every(milliseconds, fault, until_ms=30_000):
+    return [{**fault, "at_ms": at} for at in range(milliseconds, until_ms, milliseconds)]
 
 
 def test_a_good_measurement_passes_and_leaves_its_artefact(verdict, tmp_path):
@@ -77,15 +77,22 @@ CAUSES = {
     "an unknown voltage": ({"settings": 'mode = "ampere"'}, "unknown_voltage"),
     "USB on the rail of a sourcing meter": (
         {"settings": 'mode = "source"\nvolts = 3.0\nusb_on_rail = true'}, "usb_on_rail"),
-    "edges that no region made": (
-        {"body": "meter.run('mem32[_c] = 1 << _b; sleep_us(300); mem32[_s] = 1 << _b; sleep_us(300)', regions=4)"}, "edge_count"),
-    "a marker line that does not move": (
-        {"body": "meter.run('pass', setup='_s = _c', regions=4)"}, "no_edges"),
+    "edges that no region made": ({"faults": every(7, {"fault": "marker_stuck", "for_ms": 0.5}, until_ms=12_000)}, "edge_count"),
+    "a preamble in pieces": ({"faults": every(3, {"fault": "marker_stuck", "for_ms": 2.6}, until_ms=12_000)}, "no_preamble"),
+    "a marker line that does not move": ({"faults": [{"fault": "marker_stuck", "at_ms": 1}]}, "no_edges"),
+    "a marker line that is always high": ({"faults": [{"fault": "marker_stuck", "at_ms": 1, "level": 1}]}, "no_edges"),
+    "more than the meter carries": ({"faults": [{"fault": "meter_load", "at_ms": 1, "ua": 1_200_000}]}, "saturation"),
+    "spikes after range switches": (
+        {"body": "meter.run('for _ in range(3): sleep_ms(1)', regions=8)",
+         "faults": [{"fault": "meter_load", "at_ms": 1, "ua": 2500}, {"fault": "meter_overshoot", "at_ms": 1, "share": 3}]},
+        "range_switching"),
+    # what else is on the rail draws 3 % more every 50 ms
     "a baseline that drifts": (
-        {"body": "meter.run('for _ in range(400): pass', setup='from machine import Pin\\ndef sleep_ms(n, z=[0]):\\n"
-         "    z[0] += 1\\n    t = ticks_us()\\n    while z[0] > 1 and ticks_diff(ticks_us(), t) < n * 1000: pass\\n"
-         "    import time\\n    z[0] > 1 or time.sleep_ms(n)', regions=4)"}, "baseline_drift"),
-    "a meter that does not answer": ({"meter": "/dev/null-meter"}, "cannot be opened"),
+        {"body": "meter.run('sleep_ms(40)', regions=8)",
+         "faults": [{"fault": "meter_load", "at_ms": at, "ua": 300 * 1.03 ** (at / 50)} for at in range(50, 12_000, 50)]},
+        "baseline_drift"),
+    "a meter that fell silent": ({"faults": [{"fault": "meter_silent", "at_ms": 1}]}, "does not answer"),
+    "a meter that is not there": ({"meter": "/dev/null-meter"}, "cannot be opened"),
     "a board that crashes": (
         {"body": "meter.run('while True: pass', regions=2)", "faults": every(5000, {"fault": "brown_out"})}, "started anew"),
     "a test that measures nothing": ({"body": "pass"}, "nothing was measured"),

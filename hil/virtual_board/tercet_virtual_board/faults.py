@@ -19,6 +19,10 @@ moments of virtual time, so a run with the same input meets the same fault at th
     {"fault": "uart_lost", "at_ms": 1, "to": "board", "count": 1}    to: board or host
     {"fault": "uart_flip", "at_ms": 1, "to": "host", "bit": 0}
     {"fault": "meter_lost", "at_ms": 1, "count": 64}
+    {"fault": "meter_silent", "at_ms": 1, "for_ms": 500}        the meter neither obeys nor sends
+    {"fault": "meter_overshoot", "at_ms": 1, "share": 2}        after range switches it shows more than the step, by this share
+    {"fault": "meter_load", "at_ms": 1, "ua": 200, "for_ms": 5} something else on the rail draws so many microamperes
+    {"fault": "marker_stuck", "at_ms": 1, "pin": 0, "level": 0, "for_ms": 1}   a logic input of the meter (D0..D7) is off its wire
     {"fault": "clock_drift", "at_ms": 0, "ppm": 40}             the meter's clock against the board's
 
 What has come to pass stands in `faults.json` of the state folder once the board has stopped: a list of
@@ -39,6 +43,8 @@ FIELDS = {
     "power_cut": {"for_ms"}, "brown_out": set(), "sd_bit_flip": {"block", "bit", "silent", "way"}, "sd_refuse_write": {"count"},
     "sd_timeout": {"for_ms"}, "sd_stall": {"for_ms"}, "sd_removed": {"for_ms"}, "sd_swapped": {"image"},
     "uart_lost": {"to", "count"}, "uart_flip": {"to", "bit"}, "meter_lost": {"count"}, "clock_drift": {"ppm"},
+    "meter_silent": {"for_ms"}, "meter_overshoot": {"share"}, "meter_load": {"ua", "for_ms"},
+    "marker_stuck": {"pin", "level", "for_ms"},
 }
 
 
@@ -167,6 +173,30 @@ class Faults:
 
     def _meter_lost(self, fault: dict) -> None:
         self._board.meter.meter.drop_samples(fault.get("count", 1))
+
+    def _meter_silent(self, fault: dict) -> None:
+        self._board.meter.silent = True
+        self._later(fault, lambda: setattr(self._board.meter, "silent", False))
+
+    def _meter_overshoot(self, fault: dict) -> None:
+        self._board.meter.meter.front_end.overshoot = float(fault.get("share", 1.0))
+
+    def _meter_load(self, fault: dict) -> None:
+        self._set_load(float(fault.get("ua", 1000.0)))
+        self._later(fault, lambda: self._set_load(0.0))
+
+    def _set_load(self, microamperes: float) -> None:
+        self._board.meter.take()  # what has flowed so far came without it
+        self._board.meter.load_ua = microamperes
+
+    def _marker_stuck(self, fault: dict) -> None:
+        mask = 1 << fault.get("pin", 0)
+        self._set_stuck((mask, mask if fault.get("level", 0) else 0))
+        self._later(fault, lambda: self._set_stuck((0, 0)))
+
+    def _set_stuck(self, mask_and_levels: tuple[int, int]) -> None:
+        self._board.meter.take()
+        self._board.meter.stuck = mask_and_levels
 
     def _clock_drift(self, fault: dict) -> None:
         self._board.meter.meter.drift_ppm = float(fault["ppm"])

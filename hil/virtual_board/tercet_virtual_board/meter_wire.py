@@ -30,6 +30,9 @@ class MeterWire:
         self._connected = self._metered = False
         self._rail = RAILS[options.rail]
         self.path = self._wire.path
+        self.silent = False  # neither obeys nor sends
+        self.load_ua = 0.0  # of something else on the rail
+        self.stuck = 0, 0  # logic inputs off their wire: mask, and the levels that they show
         self.on_samples: Callable[[np.ndarray, np.ndarray], None] = lambda *_: None
         self._second = Pty()
         self._link(options.state)
@@ -67,16 +70,24 @@ class MeterWire:
             self._chip.call("meter", self._rail if wanted else 0, CAPACITY)
         if wanted:
             # The samples of the past come before what is switched on now.
-            samples = self._chip.meter_take(CAPACITY)
-            self.on_samples(*samples)
-            self._unsent += self.meter.push(*samples)
+            self.take()
         if not connected:
             self._unsent.clear()
             return
         command = self._wire.read()
-        if command:
+        if command and not self.silent:
             self._unsent += self.meter.feed_host_bytes(command)
         self.blocked()
+
+    def take(self) -> None:
+        """Sends the samples up to now through the meter."""
+        if not self._metered:
+            return
+        current_ua, logic = self._chip.meter_take(CAPACITY)
+        current_ua, logic = current_ua + self.load_ua, (logic & ~np.uint8(self.stuck[0])) | np.uint8(self.stuck[1])
+        self.on_samples(current_ua, logic)
+        sent = self.meter.push(current_ua, logic)
+        self._unsent += b"" if self.silent else sent
 
     def close(self) -> None:
         """Closes both ports."""

@@ -23,6 +23,8 @@ RANGES = 5
 _MODULUS = 64
 _ADC_VOLTS = 1.8 / 163840
 _ADC_MAX = (1 << 14) - 1
+# the most that the instrument carries (user guide); beyond it, its figures are not to be believed
+_MOST_A = 1.0
 _DEFAULTS = {
     "R": (1031.64, 101.65, 10.15, 0.94, 0.043), "GS": (1.0,) * 5, "GI": (1.0,) * 5, "O": (0.0,) * 5, "S": (0.0,) * 5,
     "I": (0.0,) * 5, "UG": (1.0,) * 5,
@@ -106,7 +108,7 @@ def decode(data: bytes, calibration: Calibration, volts: float) -> Samples:
     x = (4 * adc - c["O"]) * _ADC_VOLTS / c["R"]
     current = (c["UG"] * (x * (c["GS"] * x + c["GI"]) + c["S"] * volts + c["I"])).astype(np.float32)
     logic = (words >> 24).astype(np.uint8)
-    saturated = (words & 0x3FFF) == _ADC_MAX
+    saturated = ((words & 0x3FFF) == _ADC_MAX) | (current > _MOST_A)
     counter = (words >> 18 & 63).astype(np.int64)
     missing = (counter[1:] - counter[:-1] - 1) % _MODULUS
     gaps = np.flatnonzero(missing)

@@ -23,6 +23,7 @@ class FrontEnd:
     def __init__(self, calibration: Calibration, seed: int, noise: bool) -> None:
         self.calibration = calibration
         self.noise = noise
+        self.overshoot = 0.0  # a fault: the share of a step that is shown beyond it
         self._rng = np.random.default_rng([seed, 0x401])
         self._above = np.zeros(RANGES - 1, dtype=bool)  # state of each threshold before the next sample
         self._recent_ua = np.zeros(_HISTORY)
@@ -66,5 +67,5 @@ class FrontEnd:
         switches = np.flatnonzero(np.diff(all_ranges)) + 1
         seen = np.concatenate((current, np.zeros(_HISTORY)))
         for delay, share in enumerate(_SETTLING):
-            np.add.at(seen, switches + delay, share * (current[switches - 1] - current[switches]))
+            np.add.at(seen, switches + delay, (share - self.overshoot) * (current[switches - 1] - current[switches]))
         return np.maximum(seen[_HISTORY : _HISTORY + len(current_ua)], 0.0)

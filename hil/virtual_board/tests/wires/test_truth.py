@@ -33,7 +33,8 @@ def test_charge_samples_and_meters_agree(start_board, pulses_hex, tmp_path):
     charge_c = sum(at[last + shift][key] - at[first + shift][key] for key in ("soc_c", "card_c"))
     assert np.isclose(current_ua[first:last].sum() * 1e-11, charge_c, rtol=2e-3)
 
-    (tmp_path / "jobs").write_text("".join(json.dumps({"seed": s, "spans": [[0, 500], [int(first), int(last)]]}) + "\n" for s in (1, 2)))
+    spans = [[0, 500], [int(first), int(last)]]
+    (tmp_path / "jobs").write_text("".join(json.dumps({"seed": seed, "spans": spans}) + "\n" for seed in (1, 2)))
     words = ["meter", truth, tmp_path / "jobs", tmp_path]
     subprocess.run([sys.executable, "-m", "tercet_virtual_board", *map(str, words)], check=True, timeout=60)
     wires = [(tmp_path / f"{seed}.bin").read_bytes() for seed in (1, 2)]
