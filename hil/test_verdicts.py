@@ -94,7 +94,8 @@ CAUSES = {
     "a meter that fell silent": ({"faults": [{"fault": "meter_silent", "at_ms": 1}]}, "does not answer"),
     "a meter that is not there": ({"meter": "/dev/null-meter"}, "cannot be opened"),
     "a board that crashes": (
-        {"body": "meter.run('while True: pass', regions=2)", "faults": every(5000, {"fault": "brown_out"})}, "started anew"),
+        {"body": "meter.run('while True: print(50 * chr(120))', regions=2)",
+         "faults": [{"fault": "brown_out", "after": {"console_bytes": 6000}}]}, "started anew"),
     "a test that measures nothing": ({"body": "pass"}, "nothing was measured"),
 }  # fmt: skip
 

@@ -113,5 +113,6 @@ def test_it_is_within_a_percent_and_its_interval_covers_the_truth(tmp_path, requ
     worst = max(map(abs, errors))
     print(f"{hits} of {total} intervals cover the board's own integral; error {np.std(errors):.2%} (sd), {worst:.2%} at most")
     assert worst < 0.01
-    assert hits >= round(0.93 * total)
+    # 465 of 500; of 50 an honest interval misses nine or more in one run out of a thousand
+    assert hits >= (465 if total == 500 else 42)
     assert hits < total or total < 500, "intervals that always cover are too wide to tell anything"

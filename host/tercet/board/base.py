@@ -17,7 +17,8 @@ from tercet.errors import BoardError
 
 TAG = b"@tercet "
 _END = b"\x04"
-_RESTARTED = ("FAULT ", "MicroPython v")
+# what a board prints when it starts anew, perhaps in the midst of a line
+_RESTARTED = re.compile(r"^FAULT |MicroPython v\d\S* on \d{4}-")
 
 
 class ProgramError(BoardError):
@@ -113,7 +114,7 @@ class Board:
     def _keep(self, line: str) -> None:
         """Keeps an untagged line; raises BoardError on the lines that a board prints when it starts anew."""
         self.output.append(line)
-        if line.startswith(_RESTARTED):
+        if _RESTARTED.search(line):
             raise BoardError(f"{self.port}: the board crashed and started anew: {line}", hint="; ".join(list(self.output)[-4:-1]))
 
     def _lines(self, link: Link, silence_s: float) -> Iterator[bytes]:
