@@ -72,6 +72,15 @@ def _path(came: dict, at: tuple) -> tuple[Action, ...]:
     return tuple(reversed(actions))
 
 
+def _fits(view: Stages, card: int) -> bool:
+    """Whether the card holds these values; every tensor has one place, whichever of its versions lies in it."""
+    capacity = view.problem.card_bytes
+    if capacity is None:
+        return True
+    places = {v.tensor: v.item.card_bytes for v in view.values if card >> v.position & 1}
+    return sum(places.values()) <= capacity
+
+
 def _moves(view: Stages, state: State):
     """(action, state after it, energy, time) for every legal action."""
     ran, ram, card = state
@@ -84,7 +93,7 @@ def _moves(view: Stages, state: State):
         if ram & bit:
             if not item.persistent or card & bit:
                 yield Free(value.tensor), (ran, ram & ~bit, card), 0, 0
-            if item.pageable and not card & bit and live + item.bounce_bytes <= budget:
+            if item.pageable and not card & bit and live + item.bounce_bytes <= budget and _fits(view, card | bit):
                 yield PageOut(value.tensor), (ran, ram, card | bit), item.out_pj, item.out_ns + item.out_cpu_ns
         elif card & bit and not gone and live + value.nbytes + item.bounce_bytes <= budget:
             yield PageIn(value.tensor), (ran, ram | bit, card), item.in_pj, item.in_ns + item.in_cpu_ns

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tercet.solve.columns import ONE, Compact, Key, cost_of
 from tercet.solve.events import Memory, add_event, bound_ram, page_in, terms_of
+from tercet.solve.knapsack import tighten
 from tercet.solve.problem import Item
 from tercet.solve.rows import Rows
 from tercet.solve.stages import Stages
@@ -36,6 +37,8 @@ def build(
         memory.cross_border(k)
     _end(compact, memory)
     _deadline(compact)
+    _card(compact)
+    tighten(compact.rows)
     return compact
 
 
@@ -143,6 +146,29 @@ class Fixed:
         self.cpu_ns += item.out_cpu_ns
         self.bus_ns += item.out_ns
         self.cost += cost_of(compact, item.out_pj, item.out_ns + item.out_cpu_ns)
+
+
+def _card(compact: Compact) -> None:
+    """What goes to the card fits there; every tensor has one place, whichever of its versions lies in it."""
+    capacity = compact.stages.problem.card_bytes
+    if capacity is None:
+        return
+    versions: dict[str, list[int]] = {}
+    for position, column in compact.out.items():
+        versions.setdefault(compact.stages.values[position].tensor, []).append(column)
+    terms = []
+    for tensor, columns in versions.items():
+        nbytes = compact.stages.problem.items[tensor].card_bytes
+        if ONE in columns:
+            capacity -= nbytes
+            continue
+        place = columns[0]
+        if len(columns) > 1:
+            place = compact.rows.column(f"place {tensor}")
+            for column in columns:
+                compact.rows.row([(column, 1), (place, -1)], high=0)
+        terms.append((place, nbytes))
+    compact.rows.row(terms, high=capacity)
 
 
 def _makespan(compact: Compact, cpu: list[tuple[int, int]], bus: list[tuple[int, int]], fixed: Fixed) -> None:

@@ -6,10 +6,8 @@ from __future__ import annotations
 import threading
 import time
 
-import numpy as np
-
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import compact, cpsat, mip, policy, search
+from tercet.solve import compact, cpsat, mip, policy, search, totals
 from tercet.solve.columns import ONE
 from tercet.solve.decode import decode
 from tercet.solve.problem import Problem
@@ -24,6 +22,12 @@ LATE = "nothing runs again before the loss"
 SMALL_COLUMNS = 1500
 # Where, between the bound and the best schedule, branch and bound looks first.
 SHARES = (0.06, 0.25, 0.6, 1.0)
+# The share of the time that is left which goes into the count of executions and transfers.
+COUNTING = 0.45
+# ... which pays where this much of the overhead is open.
+WIDE_GAP = 0.2
+# From this many columns on the relaxation takes so long that local search does not wait for its guidance.
+MANY_COLUMNS = 20000
 # Below this many columns two brackets do, below half as many one.
 FEW_COLUMNS = 8000
 
@@ -41,25 +45,34 @@ def exact(
     view = stages(problem, forward_reruns=forward_reruns, rerun=rerun)
     names = (ONCE,) * rerun + (LATE,) * (rerun and not forward_reruns)
     names += ("nothing runs again",) * (not rerun) + ("nothing is paged",) * (not paging)
-    race = Race(problem, view, started + time_limit_s, workers, stop, names, started, options={"paging": paging})
+    options = {"paging": paging, "rerun": rerun}
+    race = Race(problem, view, started + time_limit_s, workers, stop, names, started, options=options)
     race.bound_pj = problem.keep_all_pj
     if hint is not None:
         race.offer(hint)
-    effort = min(0.02 * time_limit_s, _effort(problem))
-    found = search.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
-    if found is not None:
-        race.offer(found)
-    for ways in {(paging, rerun), (paging, False), (False, rerun)} - {(False, False)}:
-        better = search.search(problem, time_limit_s=effort / 3, paging=ways[0] and paging, rerun=ways[1], seed=2)
-        if better is not None:
-            race.offer(better)
-    _prove(race)
+    try:
+        _search(race, min(0.02 * time_limit_s, _effort(problem)))
+        _prove(race)
+    finally:
+        race.close()
     if race.best is None:
         raise TercetError(f"no schedule found within {time_limit_s:g} s", hint="raise --time-limit")
     return judged(
         problem, Schedule(race.best.actions, "exact", inputs=dict(problem.inputs)), bound_pj=int(race.bound_pj),
         solve_s=time.perf_counter() - started, optimal=race.proved, restrictions=names, first_s=race.first_s,
     )  # fmt: skip
+
+
+def _search(race: Race, effort_s: float) -> None:
+    """The first schedules: whatever fits, then a short climb with the card, without it, and with the card alone."""
+    problem, paging, rerun = race.problem, race.options["paging"], race.options["rerun"]
+    found = search.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
+    if found is not None:
+        race.offer(found)
+    for ways in {(paging, rerun), (paging, False), (False, rerun)} - {(False, False)}:
+        better = search.search(problem, time_limit_s=effort_s / 3, paging=ways[0] and paging, rerun=ways[1], seed=2)
+        if better is not None:
+            race.offer(better)
 
 
 def _prove(race: Race) -> None:
@@ -73,22 +86,37 @@ def _prove(race: Race) -> None:
         _by_cpsat(race, built, min(race.left_s, 12.0))
         if race.over:
             return
+    if len(built.rows.names) > MANY_COLUMNS:
+        race.seek()
     _fix(race, built, race.best_pj)
-    point = race.point
     if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
-        _guided(race, built, point, 1)
+        race.seek(_guides(race, built))
     if race.over:
         return
-    _fix(race, race.build(), race.best_pj)
+    built = race.build()
+    _fix(race, built, race.best_pj)
+    if len(built.rows.names) > FEW_COLUMNS and race.overhead_gap > WIDE_GAP and not race.over:
+        _count(race)
     size = len(race.build().rows.names)
-    few = size < FEW_COLUMNS
-    for turn, share in enumerate(SHARES[-1:] if size < FEW_COLUMNS // 2 else SHARES[1::2] if few else SHARES):
-        if turn and not few and not race.over:
-            _guided(race, built, point, 2**turn)
+    for share in SHARES[-1:] if size < FEW_COLUMNS // 2 else SHARES[1::2] if size < FEW_COLUMNS else SHARES:
         if race.over:
             return
         gap = race.best_pj - race.bound_pj
         _bracket(race, race.best_pj if share == 1 or race.best is None else int(race.bound_pj + share * gap))
+
+
+def _count(race: Race) -> None:
+    """Raises the bound by a branch and bound in which only the numbers of executions and transfers are whole."""
+    built = race.build()
+    whole = totals.count(built)
+    unit, offset = _unit(race, built), built.rows.offset
+    margin = mip.MARGIN * unit * mip.UNITS
+    found = mip.branch(
+        mip.Matrix(built.rows), unit, race.highs, cutoff=race.best_pj - offset - margin if race.best else None,
+        time_limit_s=COUNTING * race.left_s, whole=whole,
+    )  # fmt: skip
+    reached = float(race.best_pj) if found.status == "infeasible" else found.bound + offset
+    race.bound_pj = max(race.bound_pj, min(reached, race.best_pj) - margin)
 
 
 def _bracket(race: Race, target_pj: int) -> None:
@@ -110,10 +138,11 @@ def _bracket(race: Race, target_pj: int) -> None:
         race.banned, race.forced = banned, forced
 
 
-def _guided(race: Race, built: compact.Compact, point: np.ndarray | None, times: int) -> None:
-    """Local search from the policy that the LP's optimum suggests: what it keeps is dear, what it pages is paged."""
+def _guides(race: Race, built: compact.Compact) -> list[policy.Policy]:
+    """The policy that the LP's optimum suggests: what it keeps is dear, what it pages is paged."""
+    point = race.point
     if point is None:
-        return
+        return []
     page, weight = [], []
     held: dict[int, list[float]] = {}
     for (_, position, node), column in built.held.items():
@@ -124,14 +153,7 @@ def _guided(race: Race, built: compact.Compact, point: np.ndarray | None, times:
         page.append(out is not None and (out == ONE or point[out] > 0.5))
         kept = held.get(value.position, [0.0])
         weight.append(20.0 ** (2 * min(kept) - 1))
-    guide = policy.Policy(page, weight, race.options["paging"], ONCE in race.restrictions)
-    rerun = ONCE in race.restrictions
-    found = search.search(
-        race.problem, time_limit_s=min(0.15 * race.left_s, times * _effort(race.problem)), seed=2 + times, guides=[guide],
-        stop=race.stop, rerun=rerun, paging=race.options["paging"],
-    )  # fmt: skip
-    if found is not None:
-        race.offer(found)
+    return [policy.Policy(page, weight, race.options["paging"], race.options["rerun"])]
 
 
 def _effort(problem: Problem) -> float:
@@ -167,7 +189,7 @@ def _unit(race: Race, built: compact.Compact) -> float:
 def _fix(race: Race, built: compact.Compact, target_pj: int) -> bool:
     """The LP bound and what it rules out below the target; whether another round may rule out more."""
     matrix = mip.Matrix(built.rows)
-    relaxed = mip.relax(matrix, _unit(race, built), time_limit_s=race.left_s, stop=race.stop)
+    relaxed = mip.relax(matrix, _unit(race, built), race.highs, time_limit_s=race.left_s)
     if relaxed is None:
         return False
     offset, race.point = built.rows.offset, relaxed.point
@@ -196,7 +218,7 @@ def _by_branching(race: Race, built: compact.Compact, target_pj: int, limit_s: f
     unit, offset = _unit(race, built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS
     cutoff = target_pj - offset - margin if race.best is not None else None
-    found = mip.branch(mip.Matrix(built.rows), unit, cutoff=cutoff, time_limit_s=limit_s, stop=race.stop)
+    found = mip.branch(mip.Matrix(built.rows), unit, race.highs, cutoff=cutoff, time_limit_s=limit_s)
     if found.status == "infeasible":
         if race.best is None:
             raise InfeasibleError("no schedule meets the budgets")

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from tercet.errors import InfeasibleError
+from tercet.errors import InfeasibleError, TercetError
 from tercet.solve import search
 from tercet.solve.exact import exact, extreme
 from tercet.solve.problem import Problem
@@ -85,6 +85,13 @@ def explain_infeasible(problem: Problem, *, time_limit_s: float = 30.0) -> Infea
     least = smallest_ram(free, time_limit_s=time_limit_s)
     smallest: dict[str, float] = {"ram_bytes": least.peak_bytes}
     assert least.replay is not None
+    roomy = replace(problem, card_bytes=None)
+    if problem.card_bytes is not None and (card := _smallest_card(roomy, time_limit_s)) is not None:
+        return InfeasibleError(
+            f"the card holds {problem.card_bytes} bytes, which these budgets do not get by with; the smallest that is enough "
+            f"was found at {card} bytes",
+            hint=f"--card {card}, or more RAM", smallest={**smallest, "card_bytes": card},
+        )  # fmt: skip
     event = least.replay.events[least.replay.peak_event]
     if problem.ram_bytes is not None and problem.ram_bytes < least.peak_bytes:
         size = f"{least.peak_bytes} bytes ({format_bytes(least.peak_bytes)})"
@@ -108,6 +115,20 @@ def explain_infeasible(problem: Problem, *, time_limit_s: float = 30.0) -> Infea
     return InfeasibleError(
         f"{message} {quick.time_ms:.6f} ms", hint=f"--deadline-ms {quick.time_ms:.6f}, or more RAM", smallest=smallest
     )
+
+
+def _smallest_card(roomy: Problem, time_limit_s: float) -> int | None:
+    """The least that goes to a card of any size in a schedule that meets the other budgets; None when none does."""
+    ops = tuple(replace(op, energy_pj=0, again_pj=0) for op in roomy.ops)
+    items = {
+        name: replace(item, out_pj=item.card_bytes, in_pj=0) for name, item in roomy.items.items()
+    }
+    counted = replace(roomy, ops=ops, items=items, baseline_mw=0.0)
+    try:
+        found = exact(counted, time_limit_s=time_limit_s)
+    except TercetError:
+        return None
+    return found.replay.card_bytes if found.replay else None
 
 
 def _held(problem: Problem, node: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tercet.costs import BLOCK_BYTES, blocks
 from tercet.errors import InputError
 from tercet.solve.problem import Item, Op, Problem
 
@@ -56,7 +55,7 @@ class Machine:
     def store(self, item: Item, version: int) -> None:
         """The card holds this version of a tensor."""
         if item.name not in self.card:
-            self.card_bytes += blocks(item.nbytes) * BLOCK_BYTES
+            self.card_bytes += item.card_bytes
         self.card[item.name] = version
 
     def take(self, tensor: str, version: int) -> None:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import datetime
-import os
-import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 from ortools.math_opt.solvers import highs_pb2
 
+from tercet.solve.helper import Helper
 from tercet.solve.rows import INFINITY, Rows
 
 # The objective is scaled so that the cutoff is this many units: tolerances of 1e-7 a column stay far below one unit.
@@ -45,6 +44,24 @@ class Found:
     solve_s: float
 
 
+@dataclass
+class Highs:
+    """HiGHS in a process of its own, which `stop` and the time limit end; `meanwhile` is called while it works."""
+
+    stop: threading.Event | None = None
+    meanwhile: Callable[[], None] = lambda: None
+    helper: Helper = field(default_factory=Helper)
+
+    def run(self, proto: model_pb2.ModelProto, time_limit_s: float, whole: bool) -> dict[str, Any] | None:
+        """The answer of `answer`, or None."""
+        # a solver looks at the clock between two steps only; the grace is for a long last one
+        found: dict[str, Any] | None = self.helper.ask(
+            "tercet.solve.mip:answer", patience_s=time_limit_s * 1.1 + 3, stop=self.stop, meanwhile=self.meanwhile,
+            model=proto.SerializeToString(), time_limit_s=max(0.05, time_limit_s), whole=whole,
+        )  # fmt: skip
+        return found
+
+
 class Matrix:
     """Rows as sparse arrays, with large coefficients scaled down row by row."""
 
@@ -66,13 +83,16 @@ class Matrix:
         self.low, self.high = np.array(rows.low, dtype=np.float64), np.array(rows.high, dtype=np.float64)
         self.whole = np.array(rows.whole, dtype=bool)
 
-    def to_proto(self, unit: float, relax: bool, cutoff: float | None) -> model_pb2.ModelProto:
-        """The model with costs divided by `unit`; with `cutoff`, costs above it are ruled out by a row."""
+    def to_proto(self, unit: float, whole: np.ndarray | None, cutoff: float | None) -> model_pb2.ModelProto:
+        """The model with costs divided by `unit`, the columns of the mask `whole` integer.
+
+        With `cutoff`, costs above it are ruled out by a row.
+        """
         proto = model_pb2.ModelProto()
         proto.variables.ids.extend(range(len(self.cost)))
         proto.variables.lower_bounds.extend(self.low)
         proto.variables.upper_bounds.extend(self.high)
-        proto.variables.integers.extend([False] * len(self.cost) if relax else self.whole.tolist())
+        proto.variables.integers.extend([False] * len(self.cost) if whole is None else whole.tolist())
         used = np.flatnonzero(self.cost)
         proto.objective.linear_coefficients.ids.extend(used.tolist())
         proto.objective.linear_coefficients.values.extend((self.cost[used] / unit).tolist())
@@ -93,18 +113,14 @@ class Matrix:
         return proto
 
 
-def relax(matrix: Matrix, unit: float, *, time_limit_s: float = 60.0, stop: threading.Event | None = None) -> Relaxed | None:
+def relax(matrix: Matrix, unit: float, highs: Highs, *, time_limit_s: float = 60.0) -> Relaxed | None:
     """The LP relaxation with a bound that holds whatever the solver's tolerances; None without an answer in time."""
     started = time.perf_counter()
-    result, model = _run(matrix.to_proto(unit, True, None), time_limit_s, stop)
-    if result is None or not result.has_dual_feasible_solution() or not result.has_primal_feasible_solution():
+    found = highs.run(matrix.to_proto(unit, None, None), time_limit_s, False)
+    if found is None or found["duals"] is None or found["point"] is None:
         return None
-    count = len(matrix.cost)
-    duals_map, point_map = result.dual_values(), result.variable_values()
-    duals = np.fromiter((duals_map[c] for c in model.linear_constraints()), float, len(matrix.row_low))
-    point = np.fromiter((point_map[v] for v in model.variables()), float, count)
-    bound, reduced = _safe_bound(matrix, unit, duals)
-    return Relaxed(bound * unit, reduced * unit, point, time.perf_counter() - started)
+    bound, reduced = _safe_bound(matrix, unit, found["duals"])
+    return Relaxed(bound * unit, reduced * unit, found["point"], time.perf_counter() - started)
 
 
 def _safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, np.ndarray]:
@@ -124,56 +140,45 @@ def _safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, 
 
 
 def branch(
-    matrix: Matrix, unit: float, *, cutoff: float | None = None, time_limit_s: float = 60.0,
-    stop: threading.Event | None = None,
+    matrix: Matrix, unit: float, highs: Highs, *, cutoff: float | None = None, time_limit_s: float = 60.0,
+    whole: np.ndarray | None = None,
 ) -> Found:  # fmt: skip
-    """Branch and bound below `cutoff`. `infeasible` with a cutoff says that nothing is better than the cutoff."""
+    """Branch and bound below `cutoff`. `infeasible` with a cutoff says that nothing is better than the cutoff.
+
+    With the mask `whole` only its columns are integer, and the answer is one of that relaxation.
+    """
     started = time.perf_counter()
-    result, model = _run(matrix.to_proto(unit, False, cutoff), time_limit_s, stop, mip=True)
+    found = highs.run(matrix.to_proto(unit, matrix.whole if whole is None else whole, cutoff), time_limit_s, True)
     elapsed = time.perf_counter() - started
-    if result is None:
+    if found is None:
         return Found("unknown", None, -np.inf, elapsed)
-    reason = result.termination.reason
-    if reason in (mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED):
+    if found["status"] == "infeasible":
         return Found("infeasible", None, np.inf, elapsed)
-    bound = result.termination.objective_bounds.dual_bound * unit
-    if not result.has_primal_feasible_solution():
-        return Found("unknown", None, bound, elapsed)
-    values = result.variable_values()
-    point = np.fromiter((values[v] for v in model.variables()), float, len(matrix.cost))
-    return Found("optimal" if reason == mathopt.TerminationReason.OPTIMAL else "feasible", point, bound, elapsed)
+    status = "unknown" if found["point"] is None else found["status"]
+    return Found(status, found["point"], found["bound"] * unit, elapsed)
 
 
-def _run(
-    proto: model_pb2.ModelProto, time_limit_s: float, stop: threading.Event | None, mip: bool = False
-) -> tuple[mathopt.SolveResult | None, mathopt.Model]:
-    """HiGHS in a thread of its own, so that Ctrl-C and `stop` are seen at once."""
-    model = mathopt.Model.from_model_proto(proto)
+def answer(*, say: Callable[[dict[str, Any]], None], model: bytes, time_limit_s: float, whole: bool) -> None:
+    """Says what HiGHS found, in a helper's process: status, bound, point, duals. Says nothing when HiGHS gave up."""
+    proto = model_pb2.ModelProto()
+    proto.ParseFromString(model)
     options = highs_pb2.HighsOptionsProto()
-    if mip:
+    if whole:
         options.double_options["mip_rel_gap"] = 0.0
         options.double_options["mip_abs_gap"] = MARGIN * UNITS / 10
-    params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=max(0.05, time_limit_s)), highs=options)
-    answer: list[mathopt.SolveResult] = []
-
-    def work() -> None:
-        # a solver that fails on a model answers nothing; the caller has its incumbent and its bound
-        with contextlib.suppress(ValueError, RuntimeError, AttributeError):
-            answer.append(mathopt.solve(model, mathopt.SolverType.HIGHS, params=params))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    patience = time.perf_counter() + time_limit_s * 1.5 + 5
-    while thread.is_alive() and time.perf_counter() < patience and not (stop and stop.is_set()):
-        thread.join(0.02)
-    if thread.is_alive():
-        atexit.register(_leave, thread)
-    return (answer[0] if answer else None), model
-
-
-def _leave(thread: threading.Thread) -> None:
-    """Ends the process under a solver that cannot be interrupted; unwinding it would abort with a core dump."""
-    if thread.is_alive():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=time_limit_s), highs=options)
+    posed = mathopt.Model.from_model_proto(proto)
+    try:
+        result = mathopt.solve(posed, mathopt.SolverType.HIGHS, params=params)
+    except (ValueError, RuntimeError, AttributeError):
+        return
+    reason, point, duals = result.termination.reason, None, None
+    if result.has_primal_feasible_solution():
+        values = result.variable_values()
+        point = np.fromiter((values[v] for v in posed.variables()), float)
+    if not whole and result.has_dual_feasible_solution():
+        prices = result.dual_values()
+        duals = np.fromiter((prices[c] for c in posed.linear_constraints()), float)
+    never = (mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED)
+    status = "infeasible" if reason in never else "optimal" if reason == mathopt.TerminationReason.OPTIMAL else "feasible"
+    say({"status": status, "bound": result.termination.objective_bounds.dual_bound, "point": point, "duals": duals})

@@ -98,7 +98,9 @@ def _flip(hazards: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def solve(problem: Problem, time_limit_s: float) -> tuple[str, float | None, int, float]:
     """(status, objective in joules or None, columns, seconds) of the original formulation under HiGHS."""
     rows = build(problem)
-    found = mip.branch(mip.Matrix(rows), max(problem.keep_all_pj, 1) / mip.UNITS, time_limit_s=time_limit_s)
+    highs = mip.Highs()
+    found = mip.branch(mip.Matrix(rows), max(problem.keep_all_pj, 1) / mip.UNITS, highs, time_limit_s=time_limit_s)
+    highs.helper.close()
     energy = None
     if found.point is not None:
         energy = sum(c * round(v) for c, v in zip(rows.cost, found.point.tolist(), strict=True)) / 1e12

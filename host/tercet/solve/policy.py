@@ -37,6 +37,7 @@ class _Run:
     live: set[int] = field(default_factory=set)
     card: set[int] = field(default_factory=set)
     used: int = 0
+    card_bytes: int = 0
     actions: list[Action] = field(default_factory=list)
     energy: float = 0.0
     time: float = 0.0
@@ -69,6 +70,7 @@ def begin(run: _Run) -> None:
     for value in run.view.values:
         if value.producer < 0 and value.item.on_card:
             run.card.add(value.position)
+            run.card_bytes += value.item.card_bytes
         elif value.producer < 0:
             run.live.add(value.position)
             run.used += value.nbytes
@@ -131,6 +133,15 @@ def _again(run: _Run, position: int) -> bool:
     return producer >= 0 and run.policy.rerun and run.view.problem.ops[producer].again
 
 
+def _pageable(run: _Run, position: int) -> bool:
+    """Whether a value may leave by the card: it is there already, or may go there and finds room."""
+    item, capacity = run.view.values[position].item, run.view.problem.card_bytes
+    if position in run.card or item.on_card:
+        return True
+    fits = capacity is None or run.card_bytes + item.card_bytes <= capacity
+    return item.pageable and run.policy.paging and fits
+
+
 def _make_room(run: _Run, size: int, next_use: list[list[int]], locked: frozenset[int]) -> None:
     """Evicts until `size` more bytes fit."""
     while run.used + size > run.budget:
@@ -161,11 +172,11 @@ def _price(run: _Run, position: int, depth: int) -> float:
     value, baseline = run.view.values[position], run.view.problem.baseline_mw
     item, problem = value.item, run.view.problem
     paged = float("inf")
-    if item.pageable and run.policy.paging:
+    if _pageable(run, position):
         paged = item.in_pj + baseline * item.in_ns
         if position not in run.card:
             paged += item.out_pj + baseline * item.out_ns
-    if run.policy.page[position] and item.pageable:
+    if run.policy.page[position] and paged < float("inf"):
         return paged
     if not _again(run, position):
         return paged
@@ -181,9 +192,9 @@ def _price(run: _Run, position: int, depth: int) -> float:
 def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
     value = run.view.values[position]
     needed = value.final or next_use[position][run.now] <= len(run.view.problem.ops)
-    by_card = run.policy.page[position] or not _again(run, position)
+    by_card = (run.policy.page[position] and _pageable(run, position)) or not _again(run, position)
     if needed and by_card and position not in run.card:
-        if not value.item.pageable or not run.policy.paging:
+        if not _pageable(run, position):
             raise StuckError
         _page_out(run, position)
     _drop(run, position)
@@ -192,6 +203,7 @@ def _evict(run: _Run, position: int, next_use: list[list[int]]) -> None:
 def _page_out(run: _Run, position: int) -> None:
     value = run.view.values[position]
     run.actions.append(PageOut(value.tensor))
+    run.card_bytes += 0 if value.item.on_card else value.item.card_bytes
     run.energy += value.item.out_pj
     run.time += value.item.out_ns + value.item.out_cpu_ns
     run.card.add(position)

@@ -44,6 +44,11 @@ class Item:
     movable: bool = False
     on_card: bool = False
 
+    @property
+    def card_bytes(self) -> int:
+        """What it takes on the card: whole blocks."""
+        return -(-self.nbytes // BLOCK_BYTES) * BLOCK_BYTES
+
 
 @dataclass(frozen=True)
 class Op:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tercet.solve import compact
+from tercet.solve import compact, mip
+from tercet.solve.helper import Helper
 from tercet.solve.overlap import hide
+from tercet.solve.policy import Policy
 from tercet.solve.problem import Problem
 from tercet.solve.replay import check, replay
 from tercet.solve.schedule import Schedule
@@ -38,7 +41,36 @@ class Race:
     banned: set = field(default_factory=set)
     forced: set = field(default_factory=set)
     options: dict = field(default_factory=dict)
+    searches: int = 0
     point: np.ndarray | None = None
+    highs: mip.Highs = field(default_factory=mip.Highs)
+    seeker: Helper = field(default_factory=Helper)
+
+    def __post_init__(self) -> None:
+        self.highs.stop, self.highs.meanwhile = self.stop, self.listen
+
+    def seek(self, guides: Sequence[Policy] = ()) -> None:
+        """Begins, or begins anew with guides, a local search beside the proof, in a process of its own."""
+        if self.workers < 2:
+            return
+        self.listen()
+        self.seeker.close()
+        self.searches += 1
+        self.seeker.begin(
+            "tercet.solve.search:improve", problem=self.problem, time_limit_s=self.left_s, seed=1 + self.searches,
+            guides=list(guides), paging=self.options["paging"], rerun=self.options["rerun"],
+        )  # fmt: skip
+
+    def listen(self) -> None:
+        """Takes what the local search has found since."""
+        for schedule in self.seeker.answers():
+            if schedule is not None:
+                self.offer(schedule)
+
+    def close(self) -> None:
+        """Ends the processes beside this one."""
+        self.seeker.close()
+        self.highs.helper.close()
 
     @property
     def left_s(self) -> float:
@@ -49,6 +81,11 @@ class Race:
     def over(self) -> bool:
         """Whether to stop: proved, out of time, or asked to."""
         return self.proved or self.exhausted or self.left_s <= 0 or bool(self.stop and self.stop.is_set())
+
+    @property
+    def overhead_gap(self) -> float:
+        """The share of the best schedule's overhead that is open."""
+        return (self.best_pj - self.bound_pj) / max(self.best_pj - self.problem.keep_all_pj, 1)
 
     def offer(self, schedule: Schedule) -> None:
         """A schedule that may be better than the best one; the replay decides."""
@@ -77,7 +114,7 @@ class Race:
         """The rows of what can still be better than the target (the best schedule by default)."""
         target_pj = self.best_pj if target_pj is None else target_pj
         limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
-        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), **self.options)
+        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), paging=self.options["paging"])
         columns = built.columns()
         for key in self.forced:
             if key in columns:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tercet.solve.policy import Policy, StuckError, simulate, uses
 from tercet.solve.problem import Problem
@@ -15,48 +15,86 @@ from tercet.solve.schedule import Schedule
 from tercet.solve.stages import Stages, stages
 from tercet.solve.tidy import tidy
 
+# So many neighbours in a row without a gain, and the search leaves for another place.
+PATIENCE = 400
+# Least seconds between two schedules that `improve` reports.
+PAUSE_S = 0.3
+
 
 def search(
     problem: Problem, *, time_limit_s: float, seed: int = 1, paging: bool = True, rerun: bool = True,
-    guides: Sequence[Policy] = (), stop: threading.Event | None = None,
+    guides: Sequence[Policy] = (), found: Callable[[Schedule], None] = lambda _: None,
 ) -> Schedule | None:  # fmt: skip
     """The best schedule that local search over policies finds, or None when no policy fits.
 
-    `guides` are policies to begin with, such as one read off an LP's optimum.
+    `guides` are policies to begin with, such as one read off an LP's optimum. `found` gets better schedules as they come.
     """
     started = time.perf_counter()
-    view = stages(problem)
-    next_use = uses(view)
+    climb = _Climb(problem, stages(problem))
     rng = random.Random(seed)
-    best: tuple[float, Schedule] | None = None
-    best_policy: Policy | None = None
+    for policy in (*guides, *_starts(climb.view, paging, rerun)):
+        climb.attempt(policy)
+        if climb.best and time.perf_counter() - started > time_limit_s:
+            break
+    told, said_s = climb.best, started
+    while climb.policy is not None and time.perf_counter() - started < time_limit_s:
+        if climb.stalled >= PATIENCE:
+            assert climb.best_policy is not None
+            climb.leave(_neighbour(climb.view, climb.best_policy, rng, paging, rerun, rng.randint(4, 12)))
+        climb.attempt(_neighbour(climb.view, climb.policy, rng, paging, rerun, rng.choice((1, 1, 2, 3))))
+        if climb.best is not told and climb.best and time.perf_counter() - said_s > PAUSE_S:
+            told, said_s = climb.best, time.perf_counter()
+            found(climb.best[1])
+    return tidy(problem, climb.best[1]) if climb.best else None
 
-    def attempt(policy: Policy) -> bool:
-        nonlocal best, best_policy
+
+def improve(*, say: Callable[[Schedule], None], problem: Problem, **options: Any) -> None:
+    """Says better and better schedules, in a helper's process; `options` are those of `search`."""
+    last = search(problem, found=say, **options)
+    if last is not None:
+        say(last)
+
+
+class _Climb:
+    """A hill climb: where it stands, and the best that it has seen."""
+
+    def __init__(self, problem: Problem, view: Stages) -> None:
+        self.problem, self.view, self.next_use = problem, view, uses(view)
+        self.policy: Policy | None = None
+        self.score = 0.0
+        self.stalled = 0
+        self.best: tuple[float, Schedule] | None = None
+        self.best_policy: Policy | None = None
+
+    def attempt(self, policy: Policy) -> bool:
+        """Goes to a policy that is at least as good as where it stands; whether it did."""
+        self.stalled += 1
         try:
-            run = simulate(view, policy, next_use)
+            run = simulate(self.view, policy, self.next_use)
         except StuckError:
             return False
-        score = run.energy + problem.baseline_mw * run.time
-        if problem.deadline_ns is not None and run.time > problem.deadline_ns:
+        score = run.energy + self.problem.baseline_mw * run.time
+        if self.problem.deadline_ns is not None and run.time > self.problem.deadline_ns:
             return False
-        if best is None or score <= best[0]:
-            if best is None or score < best[0]:
-                schedule = Schedule(tuple(run.actions), "search", inputs=dict(problem.inputs))
-                if not replay(problem, schedule).legal:
-                    return False
-                best = (score, schedule)
-            best_policy = policy
-            return True
-        return False
+        if self.policy is not None and score > self.score:
+            return False
+        if self.best is None or score < self.best[0]:
+            schedule = Schedule(tuple(run.actions), "search", inputs=dict(self.problem.inputs))
+            if not replay(self.problem, schedule).legal:
+                return False
+            self.best, self.best_policy = (score, schedule), policy
+        if self.policy is None or score < self.score:
+            self.stalled = 0
+        self.policy, self.score = policy, score
+        return True
 
-    for policy in (*guides, *_starts(view, paging, rerun)):
-        attempt(policy)
-        if best and time.perf_counter() - started > time_limit_s:
-            break
-    while best_policy is not None and time.perf_counter() - started < time_limit_s and not (stop and stop.is_set()):
-        attempt(_neighbour(view, best_policy, rng, paging, rerun))
-    return tidy(problem, best[1]) if best else None
+    def leave(self, policy: Policy) -> None:
+        """Goes to a policy however bad it is, if it fits."""
+        before = self.policy, self.score
+        self.policy = None
+        if not self.attempt(policy):
+            self.policy, self.score = before
+        self.stalled = 0
 
 
 def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
@@ -83,12 +121,14 @@ def _starts(view: Stages, paging: bool, rerun: bool) -> list[Policy]:
     return policies
 
 
-def _neighbour(view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool) -> Policy:
-    """One to three changes of a way back or of a weight."""
+def _neighbour(
+    view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool, changes: int
+) -> Policy:  # fmt: skip
+    """So many changes of a way back or of a weight."""
     page, weight = policy.page[:], policy.weight[:]
     # values that wait long are the ones worth a change; the others follow
     waiting = [v.position for v in view.values if v.readers and max(v.readers) - v.producer > 3]
-    for _ in range(rng.choice((1, 1, 2, 3))):
+    for _ in range(changes):
         position = rng.choice(waiting) if waiting and rng.random() < 0.9 else rng.randrange(len(page))
         if paging and rerun and rng.random() < 0.4:
             page[position] = not page[position] and view.values[position].item.pageable

@@ -2,16 +2,20 @@
 """Every strategy against the judge, and the exact one against exhaustive search."""
 
 import importlib.util
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import api, brute, exact, fastest, smallest_ram
+from tercet.solve import api, bench, brute, compact, cpsat, exact, fastest, knapsack, mip, smallest_ram, totals
 from tercet.solve.limits import floor_bytes
 from tercet.solve.problem import Problem
 from tercet.solve.replay import replay
+from tercet.solve.rows import Rows
+from tercet.solve.stages import stages
 
 _spec = importlib.util.spec_from_file_location("solve_conftest", Path(__file__).with_name("conftest.py"))
 _conftest = importlib.util.module_from_spec(_spec)
@@ -38,10 +42,10 @@ def attempt(problem, strategy):
 
 
 @RELAXED
-@given(problems(), st.integers(3, 16), st.sampled_from((None, 0.9, 1.2, 2.0)))
-def test_exact_equals_exhaustive_search(problem, tens, slack):
+@given(problems(), st.integers(3, 16), st.sampled_from((None, 0.9, 1.2, 2.0)), st.sampled_from((None, 0, 512, 1024)))
+def test_exact_equals_exhaustive_search(problem, tens, slack, card):
     deadline = None if slack is None else round(problem.first_ns * slack)
-    bounded = problem.with_budgets(tens * 10, deadline)
+    bounded = problem.with_budgets(tens * 10, deadline, card)
     best = truth(bounded)
     try:
         found = exact.exact(bounded, time_limit_s=20, workers=1)
@@ -101,6 +105,45 @@ def test_infeasible_budgets_name_the_smallest_feasible_ones(ladder):
         api.solve(ladder.with_budgets(30, 4500))
     assert error.value.smallest == {"deadline_ms": 0.005, "ram_bytes": 40}
     assert fastest(ladder.with_budgets(30)).time_ms == 0.005
+
+
+def test_a_card_that_is_too_small_is_named():
+    problem = _conftest.chain()
+    paged = replace(problem, ops=tuple(replace(op, again=False) for op in problem.ops)).with_budgets(310)
+    assert exact.exact(paged).paged_out == ("x",)
+    assert replay(paged, exact.exact(paged).schedule).card_bytes == 512
+    with pytest.raises(InfeasibleError, match=r"card holds 511 bytes.* smallest that is enough .* 512 bytes") as error:
+        api.solve(replace(paged, card_bytes=511))
+    assert error.value.smallest["card_bytes"] == 512
+
+
+def test_the_budget_is_lowered_to_what_tensors_can_fill():
+    rows = Rows()
+    columns = [rows.column("x", cost=-1) for _ in range(5)]
+    rows.row([(columns[0], 6), *((c, 4) for c in columns[1:])], high=9)
+    rows.row([(columns[0], 6), *((c, 4) for c in columns[1:])], high=30)
+    knapsack.tighten(rows)
+    assert rows.row_high == [8, 30]
+    assert cpsat.solve_rows(rows).objective == -2
+
+
+def test_counting_bounds_hold_and_are_no_weaker_than_the_relaxation():
+    problem = bench.load("vgg16_cifar", 0.5)
+    built = compact.build(stages(problem), limit=round(3.447e12) - problem.keep_all_pj)
+    unit, highs = (round(3.447e12) - problem.keep_all_pj) / mip.UNITS, mip.Highs()
+    relaxed = mip.relax(mip.Matrix(built.rows), unit, highs)
+    whole = totals.count(built)
+    counted = mip.branch(mip.Matrix(built.rows), unit, highs, whole=whole, time_limit_s=20)
+    highs.helper.close()
+    assert relaxed.bound <= counted.bound + unit
+    assert (counted.bound + built.rows.offset) / 1e12 <= 3.4469393195
+
+
+def test_stop_ends_a_solver_that_cannot_be_interrupted():
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    found = exact.exact(bench.load("resnet18_cifar", 0.15), time_limit_s=100, stop=stop)
+    assert found.status == "feasible" and found.bound_j <= found.objective_j and found.solve_s < 60
 
 
 def test_unknown_strategies_are_named(ladder):
