@@ -9,7 +9,7 @@ import click
 
 from tercet import artifacts
 from tercet.cli import options
-from tercet.cli.solve import COSTS, INPUT, SEMANTICS
+from tercet.cli.solve import COSTS, INPUT, SEMANTICS, stopping
 from tercet.errors import InputError
 from tercet.solve import api
 from tercet.solve import explain as reasons
@@ -66,7 +66,7 @@ def explain(source: str, schedule_file: str, costs: str | None, semantics: str, 
 @COSTS
 @click.option("--ram", default="20%..100%", show_default=True, help="Shares of what keeping everything takes: 20%..100%/5%.")
 @click.option("--deadlines", default="none", show_default=True, help="Milliseconds a step, with commas; none: no deadline.")
-@click.option("--finish-within", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", help="Derive the deadline.")
+@click.option("--finish-within", type=options.Span(), metavar="TIME", help="Derive the deadline: 2h, 90m.")
 @click.option("--epochs", type=click.IntRange(1), help="With --finish-within.")
 @click.option("--steps-per-epoch", type=click.IntRange(1), help="With --finish-within.")
 @click.option("--time-limit", default=20.0, show_default=True, help="Seconds a point.")
@@ -83,23 +83,25 @@ def pareto(
     \b
     Example:
       tercet pareto graph.json --costs costs.json --ram 50%..100% --deadlines none,120,150
-      tercet pareto graph.json --costs costs.json --finish-within 2 --epochs 20 --steps-per-epoch 29
+      tercet pareto graph.json --costs costs.json --finish-within 2h --epochs 20 --steps-per-epoch 29
     """
     limits = _deadlines(deadlines, finish_within, epochs, steps_per_epoch)
     problem = api.load(source, costs, semantics=semantics)
-    rows = sweeping.sweep(problem, sweeping.parse_range(ram), limits, out, time_limit_s=time_limit, say=options.say)
+    with stopping() as stop:
+        rows = sweeping.sweep(
+            problem, sweeping.parse_range(ram), limits, out, time_limit_s=time_limit, say=options.say, stop=stop)
     artifacts.write_bytes(out.with_suffix(".svg"), sweeping.plot(rows, problem.name))
     options.show(rows, as_json, f"{out}\n{out.with_suffix('.svg')}")
 
 
 def _deadlines(
-    text: str, hours: float | None, epochs: int | None, steps_per_epoch: int | None
+    text: str, finish_within_s: float | None, epochs: int | None, steps_per_epoch: int | None
 ) -> list[float | None]:  # fmt: skip
     """Milliseconds a step from the options; None: no deadline."""
-    if hours is not None:
+    if finish_within_s is not None:
         if epochs is None or steps_per_epoch is None:
             raise InputError("--finish-within needs --epochs and --steps-per-epoch")
-        return [sweeping.deadline_ms(hours * 3600, epochs, steps_per_epoch)]
+        return [sweeping.deadline_ms(finish_within_s, epochs, steps_per_epoch)]
     try:
         return [None if part.strip() == "none" else float(part) for part in text.split(",")]
     except ValueError as error:

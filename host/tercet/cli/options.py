@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -32,6 +32,25 @@ class Size(click.ParamType):
             return parse_bytes(value)
         except (TercetError, ValueError) as error:
             self.fail(str(error), param, ctx)
+
+
+class Span(click.ParamType):
+    """Seconds: `2h`, `90m`, `30s`."""
+
+    name = "time"
+    units_s: ClassVar[dict[str, float]] = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number of seconds."""
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = float(value[:-1]) * self.units_s[value[-1:]]
+        except (KeyError, ValueError):
+            self.fail(f"{value!r} is no time; write 2h, 90m or 30s", param, ctx)
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is not above zero", param, ctx)
+        return seconds
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on stdout and nothing else.")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from tercet.errors import InputError
 from tercet.solve.problem import Item, Op, Problem
@@ -31,6 +33,7 @@ class Machine:
     busy_ns: int = 0
     bus_free_ns: int = 0
     bus_ns: int = 0
+    delays_ns: Iterator[int] = field(default_factory=lambda: repeat(0))  # what each transfer in turn takes longer
 
     def item(self, tensor: str) -> Item:
         if tensor not in self.problem.items:
@@ -87,6 +90,7 @@ class Machine:
         self.busy_ns += busy_ns
 
     def transfer(self, duration_ns: int) -> tuple[int, int]:
+        duration_ns += next(self.delays_ns)
         start = max(self.cpu_ns, self.bus_free_ns)
         self.bus_free_ns = start + duration_ns
         self.bus_ns += duration_ns

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,48 +47,59 @@ def deadline_ms(finish_within_s: float, epochs: int, steps_per_epoch: int) -> fl
 def sweep(
     problem: Problem, rams: Sequence[float], deadlines_ms: Sequence[float | None], path: str | Path, *,
     time_limit_s: float = 20.0, workers: int = 2, say: Callable[[str], None] = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The rows of the sweep, one a (RAM fraction of the store-all peak, deadline); written to `path` as they come.
 
-    Rows that `path` already holds are not solved again. Deadlines run in parallel; along RAM each solution is the
-    starting point of the next wider budget, for which it is legal as well.
+    Rows that `path` already holds are not solved again; `stop` ends the sweep. Deadlines run in parallel; along RAM each
+    solution is the starting point of the next wider budget, for which it is legal as well.
     """
     path = Path(path)
     rows = read(path, problem.name) if path.is_file() else []
     done = {(row["ram_bytes"], row["deadline_ms"]) for row in rows}
     peak = peak_bytes(problem)
     budgets = sorted({round(peak * share) for share in rams})
-    jobs = [
-        (problem, [ram for ram in budgets if (ram, deadline) not in done], deadline, time_limit_s)
-        for deadline in deadlines_ms
-    ]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(_chain, *job) for job in jobs if job[1]]):
-            rows += future.result()
+    lock = threading.Lock()
+
+    def keep(row: dict[str, Any]) -> None:
+        with lock:
+            rows.append(row)
             rows.sort(key=lambda row: (row["deadline_ms"] or 0.0, row["ram_bytes"]))
             artifacts.write_bytes(path, to_csv(rows).encode())
-            say(f"{path}: {len(rows)} of {len(budgets) * len(jobs)} points")
+            say(f"{path}: {len(rows)} of {len(budgets) * len(deadlines_ms)} points")
+
+    def along(deadline: float | None) -> None:
+        left = [ram for ram in budgets if (ram, deadline) not in done]
+        for row in _chain(problem, left, deadline, time_limit_s, stop):
+            keep(row)
+
+    # threads suffice: the solvers run in processes of their own or release the interpreter
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(along, deadline) for deadline in deadlines_ms]:
+            future.result()
     return rows
 
 
-def _chain(problem: Problem, budgets: list[int], deadline: float | None, time_limit_s: float) -> list[dict[str, Any]]:
-    """One deadline's points, from the tightest budget up."""
-    rows: list[dict[str, Any]] = []
+def _chain(
+    problem: Problem, budgets: list[int], deadline: float | None, time_limit_s: float, stop: threading.Event | None
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """One deadline's points, from the tightest budget up; a point that `stop` cut short is left for the next time."""
     hint: Schedule | None = None
     deadline_ns = None if deadline is None else round(deadline * 1e6)
     for ram in budgets:
         row = dict.fromkeys(FIELDS) | {"problem": problem.name, "ram_bytes": ram, "deadline_ms": deadline}
         bounded = problem.with_budgets(ram, deadline_ns, problem.card_bytes)
         try:
-            found = exact(bounded, time_limit_s=time_limit_s, workers=1, hint=hint)
+            found = exact(bounded, time_limit_s=time_limit_s, workers=1, hint=hint, stop=stop)
             row |= {name: value for name, value in found.to_dict().items() if name in FIELDS}
             hint = found.schedule
         except InfeasibleError:
             row["status"] = "infeasible"
         except TercetError:
             row["status"] = "unknown"
-        rows.append(row)
-    return rows
+        if stop is not None and stop.is_set():
+            return
+        yield row
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:

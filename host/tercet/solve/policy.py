@@ -19,12 +19,16 @@ class StuckError(Exception):
 
 @dataclass
 class Policy:
-    """Per value: whether it comes back by the card, and how dear an eviction is made to look."""
+    """Per value: whether it comes back by the card, and how dear an eviction is made to look.
+
+    `spans` multiplies that for single waits: (value, stage of its next use) -> factor.
+    """
 
     page: list[bool]
     weight: list[float]
     paging: bool = True
     rerun: bool = True
+    spans: dict[tuple[int, int], float] = field(default_factory=dict)
 
 
 @dataclass
@@ -164,7 +168,8 @@ def _dearness(run: _Run, position: int, next_use: list[list[int]]) -> float:
     if use > count and not value.final:
         return -1.0
     cost = _price(run, position, 0)
-    return (cost + 1.0) / (value.nbytes + 1) / (min(use, count) - run.now + 0.5) * run.policy.weight[position]
+    factor = run.policy.weight[position] * run.policy.spans.get((position, use), 1.0)
+    return (cost + 1.0) / (value.nbytes + 1) / (min(use, count) - run.now + 0.5) * factor
 
 
 def _price(run: _Run, position: int, depth: int) -> float:

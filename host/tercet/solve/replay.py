@@ -8,7 +8,9 @@ action comes up and the bus is free; what needs its result waits for it. Without
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from tercet.solve.machine import IllegalError, Machine
 from tercet.solve.problem import Op, Problem
@@ -72,12 +74,12 @@ class Replay:
         return answer if self.legal else {**answer, "reason": self.reason}
 
 
-def replay(problem: Problem, schedule: Schedule) -> Replay:
+def replay(problem: Problem, schedule: Schedule, delays_ns: Sequence[int] = ()) -> Replay:
     """The outcome of a schedule: legality with a reason, extent in RAM at every event, energy, makespan.
 
-    The budgets of `problem` are judged too. Never raises for an illegal schedule.
+    The budgets of `problem` are judged too. The n-th transfer takes `delays_ns[n]` longer. Never raises for an illegal schedule.
     """
-    machine = Machine(problem)
+    machine = Machine(problem, delays_ns=chain(delays_ns, repeat(0)))
     machine.begin(schedule.on_card)
     events: list[Event] = []
     reason = ""

@@ -17,6 +17,8 @@ from tercet.solve.tidy import tidy
 
 # So many neighbours in a row without a gain, and the search leaves for another place.
 PATIENCE = 400
+# How many changes of a weight are for a single wait of the value.
+SINGLE = 0.5
 # Least seconds between two schedules that `improve` reports.
 PAUSE_S = 0.3
 
@@ -125,13 +127,17 @@ def _neighbour(
     view: Stages, policy: Policy, rng: random.Random, paging: bool, rerun: bool, changes: int
 ) -> Policy:  # fmt: skip
     """So many changes of a way back or of a weight."""
-    page, weight = policy.page[:], policy.weight[:]
+    page, weight, spans = policy.page[:], policy.weight[:], dict(policy.spans)
     # values that wait long are the ones worth a change; the others follow
     waiting = [v.position for v in view.values if v.readers and max(v.readers) - v.producer > 3]
     for _ in range(changes):
         position = rng.choice(waiting) if waiting and rng.random() < 0.9 else rng.randrange(len(page))
-        if paging and rerun and rng.random() < 0.4:
+        readers, factor = view.values[position].readers, rng.choice((0.05, 0.3, 3.0, 20.0))
+        if paging and rerun and rng.random() < 0.3:
             page[position] = not page[position] and view.values[position].item.pageable
+        elif readers and rng.random() < SINGLE:
+            span = position, rng.choice(readers)
+            spans[span] = spans.get(span, 1.0) * factor
         else:
-            weight[position] *= rng.choice((0.05, 0.3, 3.0, 20.0))
-    return Policy(page, weight, paging, rerun)
+            weight[position] *= factor
+    return Policy(page, weight, paging, rerun, spans)

@@ -29,7 +29,8 @@ def count(compact: Compact) -> np.ndarray:
     for (_, position, _), column in compact.pin.items():
         groups["pin", position].append(column)
         groups["pins", values[position].item.in_pj].append(column)
-    for position, column in compact.out.items():
+    outs = {position: column for position, column in compact.out.items() if column >= 0}
+    for position, column in outs.items():
         groups["outs", values[position].item.out_pj].append(column)
     totals = []
     for columns in groups.values():
@@ -37,5 +38,5 @@ def count(compact: Compact) -> np.ndarray:
             totals.append(rows.column("count", high=len(columns)))
             rows.row([*((column, 1) for column in columns), (totals[-1], -1)], high=0, low=0)
     whole = np.zeros(len(rows.names), dtype=bool)
-    whole[[*totals, *compact.out.values()]] = True
+    whole[[*totals, *outs.values()]] = True
     return whole

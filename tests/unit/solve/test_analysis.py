@@ -2,6 +2,7 @@
 """Pictures, explanations, sweeps and overlap."""
 
 import importlib.util
+import threading
 import xml.dom.minidom
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tercet.errors import ArtifactError, InfeasibleError, InputError, TercetError
-from tercet.solve import exact, explain, overlap, pareto, show, solve
+from tercet.solve import exact, explain, overlap, pareto, show, solve, stalls
 from tercet.solve.replay import replay
 from tercet.solve.tidy import tidy
 
@@ -87,3 +88,29 @@ def test_improving_passes_stay_legal_and_never_hurt(problem, tens):
     for better in (tidy(bounded, found.schedule), overlap.hide(bounded, found.schedule)):
         outcome = replay(bounded, better)
         assert outcome.legal and outcome.energy_pj <= round(found.objective_j * 1e12)
+
+
+def test_a_sweep_that_is_stopped_keeps_what_it_has(tmp_path):
+    path, stop = tmp_path / "sweep.csv", threading.Event()
+
+    def enough(_):
+        stop.set()
+
+    first = pareto.sweep(CHAIN, [0.8, 1.0], [None], path, workers=1, say=enough, stop=stop)
+    assert len(first) == 1 and pareto.read(path, "chain") == first
+    assert len(pareto.sweep(CHAIN, [0.8, 1.0], [None], path, workers=1)) == 2
+
+
+def test_stalls_lengthen_the_step_by_as_much_as_they_say():
+    paged = replace(CHAIN, ops=tuple(replace(op, again=False) for op in CHAIN.ops))
+    found = solve(paged).schedule
+    time_ms = replay(paged, found).time_ms
+    assert stalls.percentile_ms(paged, found, stalls.Stall(0.0, 5)) == time_ms
+    assert stalls.percentile_ms(paged, found, stalls.Stall(1.0, 5)) == time_ms + 5
+    # one block goes out a step: three in a hundred stall, and so does the 99th percentile; half in a hundred do not reach it
+    assert stalls.percentile_ms(paged, found, stalls.Stall.parse("3%:5")) == time_ms + 5
+    assert stalls.percentile_ms(paged, found, stalls.Stall.parse("0.5%:5")) == time_ms
+    assert stalls.percentile_ms(CHAIN, solve(CHAIN).schedule, stalls.Stall(1.0, 5)) == solve(CHAIN).time_ms
+    for bad in ("5", "x:5", "200%:5", "1%:-1"):
+        with pytest.raises(InputError):
+            stalls.Stall.parse(bad)
