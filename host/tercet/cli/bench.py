@@ -63,9 +63,14 @@ def bench(what: str, board_name: str | None, bench_file: str | None, docs: str |
     rows = measured(what, board_name, bench_file)
     artifacts.write_bytes(Path("build/bench") / f"bench-{what}.json", (json.dumps(tables.named(rows), indent=1) + "\n").encode())
     if docs:
-        page = tables.markdown(f"Measured: {what}", f"tercet bench {what}", rows)
-        artifacts.write_bytes(docs, page.encode())
+        artifacts.write_bytes(docs, page(what, rows).encode())
     options.show(rows, as_json, tables.table(rows))
+
+
+def page(what: str, rows: tables.Rows) -> str:
+    """The table as Markdown: the module's own page where it has one."""
+    own = getattr(import_module(BENCHES[what][0].partition(":")[0]), "markdown", None)
+    return own() if own else tables.markdown(f"Measured: {what}", f"tercet bench {what}", rows)
 
 
 def measured(what: str, board_name: str | None, bench_file: str | None) -> tables.Rows:

@@ -88,6 +88,8 @@ def add_event(compact: Compact, memory: Memory, k: int, node: int) -> None:
     _bound(compact, memory, (k, node), arrived)
     _after(compact, memory, (k, node), before)
     memory.fold()
+    if k == node:
+        _bound_page_outs(compact, memory, node)
 
 
 def page_in(compact: Compact, value: Value, k: int, node: int) -> int:
@@ -126,11 +128,24 @@ def _bound(compact: Compact, memory: Memory, event: tuple[int, int], arrived: li
         bounce = stages.values[position].item.bounce_bytes
         if bounce and (k, position, node) in compact.pin:
             bound_ram(compact, [*terms, (compact.pin[k, position, node], bounce)], constant)
-    for position in stages.writes[node] if k == node else ():
+
+
+def _bound_page_outs(compact: Compact, memory: Memory, node: int) -> None:
+    """What is paged out leaves after the event, when what is not held has gone; its source is there until then."""
+    stages = compact.stages
+    leaving = [p for p in stages.writes[node] if p in compact.out]
+    for position in leaving:
         bounce = stages.values[position].item.bounce_bytes
-        if position in compact.out and bounce:
-            extra, fixed = terms_of(compact.out[position], bounce)
-            bound_ram(compact, [*terms, *extra], constant + fresh + fixed)
+        if not bounce:
+            continue
+        constant = memory.load_constant + sum(stages.values[p].nbytes for p in leaving)
+        terms = list(memory.load)
+        for other in leaving:
+            held, fixed = terms_of(memory.now.get(other, NONE), -stages.values[other].nbytes)
+            terms, constant = terms + held, constant + fixed
+        # without a page-out the row asks for no more than the event itself did
+        out_terms, out_constant = terms_of(compact.out[position], bounce)
+        bound_ram(compact, [*terms, *out_terms], constant + out_constant)
 
 
 def bound_ram(compact: Compact, terms: list[tuple[int, int]], constant: int) -> None:

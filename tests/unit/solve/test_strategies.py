@@ -159,3 +159,14 @@ def test_micro_batching_splits_and_updates_once():
     assert sum(op.mutates == ("w",) for op in smaller.ops) == 1
     found = api.solve(problem.with_budgets(220), "micro-batch")
     assert "another problem" in found.restrictions[0]
+
+
+def test_a_table_is_taken_up_where_it_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "CASES", (bench.Case("transformer", 0.9, "2 s", 20, late=True),))
+    monkeypatch.setattr(bench, "OWN", tmp_path / "none")
+    rows = bench.run(say=lambda _: None, folder=tmp_path)
+    assert {"name": "transformer@0.9-proved", "value": True, "unit": "", "provenance": "measured"} in rows
+    kept = next(tmp_path.glob("transformer@0.9-*.json"))
+    kept.write_text(kept.read_text().replace('"optimal"', '"feasible"'))
+    assert bench.run(say=lambda _: None, folder=tmp_path) != rows
+    assert "| transformer@0.9, late | 2 s |" in bench.markdown(tmp_path)
