@@ -32,7 +32,7 @@ from tercet import targets
 from tercet.board import virtual
 from tercet.errors import InputError
 
-_METER_KINDS = ("ppk2", "scpi", "recorded")
+_METER_KINDS = ("ppk2", "ina228", "scpi", "recorded")
 _MODES = ("ampere", "source")
 
 

@@ -98,8 +98,12 @@ def _driver(wiring: Wiring, region_pin: int) -> Meter:
         from tercet.meter.scpi import Scpi
 
         return Scpi(wiring, region_pin)
+    if wiring.kind == "ina228":
+        from tercet.meter.ina228 import Ina228
+
+        return Ina228(wiring, region_pin)
     if wiring.kind == "recorded":
         from tercet.meter.recorded import Recorded
 
         return Recorded(wiring, region_pin)
-    raise InputError(f"no driver for a meter of kind {wiring.kind!r}", hint="ppk2, scpi, recorded")
+    raise InputError(f"no driver for a meter of kind {wiring.kind!r}", hint="ppk2, ina228, scpi, recorded")
