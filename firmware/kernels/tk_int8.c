@@ -4,9 +4,15 @@
 
 enum { ROWS = 64, COLUMNS = 448 };
 
-static int8_t requantise(int32_t sum, const tk_scale_t *s, int output) {
-    int64_t product = (int64_t)sum * s->multiplier[output] + ((int64_t)1 << (s->shift[output] - 1));
-    int64_t value = s->zero + (product >> s->shift[output]);
+/* halves go upwards: a bit more than the result is kept, one added, and the bit dropped */
+static inline int8_t requantise(int32_t sum, const tk_scale_t *s, int output) {
+    int64_t product = (int64_t)sum * s->multiplier[output], value;
+    int shift = s->shift[output] - 1;
+    if (shift >= 32) { /* the usual case, in one register: |product| < 2^62 */
+        int32_t narrow = s->zero + ((((int32_t)(product >> 32) >> (shift - 32)) + 1) >> 1);
+        return (int8_t)(narrow < s->low ? s->low : narrow > s->high ? s->high : narrow);
+    }
+    value = s->zero + (((product >> shift) + 1) >> 1);
     return (int8_t)(value < s->low ? s->low : value > s->high ? s->high : value);
 }
 
@@ -83,26 +89,81 @@ int tk_int8_conv2d(const tk_conv_t *g, int8_t *y, const int8_t *x, const int8_t 
     return 0;
 }
 
+typedef struct { /* one row of a channel's result */
+    const tk_conv_t *g;
+    const int8_t *x, *filter;
+    const tk_scale_t *scale;
+    int channel, top, first, end; /* rows of the filter inside the image */
+    int32_t base;                 /* bias and the filter's rows outside */
+    int8_t padding;
+} row_t;
+
+static row_t row_at(const tk_conv_t *g, const int8_t *filter, const tk_scale_t *scale, int channel, int row, int8_t padding) {
+    row_t t = {.g = g, .filter = filter, .scale = scale, .channel = channel, .padding = padding};
+    t.top = row * g->stride_height - g->pad_top;
+    t.first = t.top < 0 ? -t.top : 0;
+    t.end = g->in_height - t.top < g->kernel_height ? g->in_height - t.top : g->kernel_height;
+    t.base = scale->bias[channel];
+    for (int i = 0; i < g->kernel_height; i++) {
+        for (int j = 0; (i < t.first || i >= t.end) && j < g->kernel_width; j++) {
+            t.base += padding * filter[i * g->kernel_width + j];
+        }
+    }
+    return t;
+}
+
+/* columns outside the image read the padding */
+static int32_t one_pixel(const row_t *t, int column) {
+    const tk_conv_t *g = t->g;
+    int left = column * g->stride_width - g->pad_left;
+    int32_t sum = t->base;
+    for (int i = t->first; i < t->end; i++) {
+        const int8_t *line = t->x + (t->top + i) * g->in_width, *f = t->filter + i * g->kernel_width;
+        for (int j = 0; j < g->kernel_width; j++) {
+            sum += ((unsigned)(left + j) < (unsigned)g->in_width ? line[left + j] : t->padding) * f[j];
+        }
+    }
+    return sum;
+}
+
+/* Four pixels from column on, or some before it where the row ends: returns the column behind them, or 0 when windows reach
+ * over an end of the row. */
+static int four_pixels(const row_t *t, int8_t *y, int column) {
+    const tk_conv_t *g = t->g;
+    int last = g->in_width - 6 + g->pad_left, back = column < last ? 0 : column - last;
+    column -= back;
+    if (g->kernel_width != 3 || g->stride_width != 1 || back > 3 || column < g->pad_left || column + 4 > g->out_width) {
+        return 0;
+    }
+    int32_t sums[4] = {t->base, t->base, t->base, t->base};
+    tk_int8_windows(sums, t->x + (t->top + t->first) * g->in_width + column - g->pad_left, (size_t)g->in_width,
+                    t->filter + 3 * t->first, t->end - t->first);
+    int8_t y0 = requantise(sums[0], t->scale, t->channel), y1 = requantise(sums[1], t->scale, t->channel);
+    int8_t y2 = requantise(sums[2], t->scale, t->channel), y3 = requantise(sums[3], t->scale, t->channel);
+    y[column] = y0, y[column + 1] = y1, y[column + 2] = y2, y[column + 3] = y3; /* last: bytes may alias the scale */
+    return column + 4;
+}
+
+static void depthwise_row(const row_t *t, int8_t *y) {
+    for (int column = 0; column < t->g->out_width;) {
+        int next = four_pixels(t, y, column);
+        if (next <= column) {
+            y[column] = requantise(one_pixel(t, column), t->scale, t->channel);
+            next = column + 1;
+        }
+        column = next;
+    }
+}
+
 void tk_int8_depthwise(const tk_conv_t *g, int8_t *y, const int8_t *x, const int8_t *w, const tk_scale_t *scale,
                        int8_t padding) {
     int window = g->kernel_height * g->kernel_width;
     for (int n = 0; n < g->batch * g->in_channels; n++, x += g->in_height * g->in_width) {
         int channel = n % g->in_channels;
-        const int8_t *filter = w + channel * window;
-        for (int row = 0; row < g->out_height; row++) {
-            for (int column = 0; column < g->out_width; column++) {
-                int top = row * g->stride_height - g->pad_top, left = column * g->stride_width - g->pad_left;
-                int32_t sum = scale->bias[channel];
-                for (int i = 0; i < g->kernel_height; i++) {
-                    int inside = (unsigned)(top + i) < (unsigned)g->in_height;
-                    const int8_t *line = x + (top + i) * g->in_width;
-                    for (int j = 0; j < g->kernel_width; j++) {
-                        int there = inside && (unsigned)(left + j) < (unsigned)g->in_width;
-                        sum += (there ? line[left + j] : padding) * filter[i * g->kernel_width + j];
-                    }
-                }
-                *y++ = requantise(sum, scale, channel);
-            }
+        for (int row = 0; row < g->out_height; row++, y += g->out_width) {
+            row_t t = row_at(g, w + channel * window, scale, channel, row, padding);
+            t.x = x;
+            depthwise_row(&t, y);
         }
     }
 }

@@ -28,5 +28,7 @@ enum { TK_INT8_DEPTH = 1024 };
 void tk_int8_spread(int32_t *pairs, const int8_t *x, int count); /* to a multiple of four, with zeros */
 /* sums[r] += row r of w . x, for `count` columns */
 void tk_int8_rows(int32_t *sums, const int8_t *w, size_t ldw, const int32_t *pairs, int rows, int count);
+/* sums[i] += `rows` rows of a filter of three columns . the window i columns behind x, i < 4 */
+void tk_int8_windows(int32_t *sums, const int8_t *x, size_t width, const int8_t *filter, int rows);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rows of bytes times a vector: SMLAD on cores with the DSP extension, C elsewhere; integers, hence equal. */
+ * Rows of bytes times a vector, and windows of three columns: SMLAD on cores with the DSP extension, C elsewhere; integers, hence equal. */
 #include "tk_block.h"
 #include "tk_int8.h"
 
@@ -82,3 +82,32 @@ void tk_int8_rows(int32_t *sums, const int8_t *w, size_t ldw, const int32_t *pai
     rows_from(sums, w, ldw, pairs, rows, 0, count);
 }
 #endif
+
+/* Six bytes of a row hold four windows of three. Spread, they are the pairs (x0 x2), (x1 x3), (x4 0), (x5 0); the filter's
+ * (f0 f2) takes a pair in one SMLAD, its f1 the halves that lie between. */
+void tk_int8_windows(int32_t *sums, const int8_t *x, size_t width, const int8_t *filter, int rows) {
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (; rows > 0; rows--, x += width, filter += 3) {
+#if TK_M4
+        int32_t outer = pair(filter[0], filter[2]), middle = filter[1], x02, x13, x4, x5;
+        __asm__("ldr %[x02],[%[x]]\n ldrh %[x5],[%[x],#4]\n"
+                "sxtb16 %[x13],%[x02],ror #8\n sxtb16 %[x02],%[x02]\n sxtb16 %[x4],%[x5]\n sxtb16 %[x5],%[x5],ror #8\n"
+                "smlad %[s0],%[x02],%[outer],%[s0]\n smlabb %[s0],%[x13],%[middle],%[s0]\n"
+                "smlad %[s1],%[x13],%[outer],%[s1]\n smlatb %[s1],%[x02],%[middle],%[s1]\n"
+                "smlatb %[s2],%[x13],%[middle],%[s2]\n smlabb %[s3],%[x4],%[middle],%[s3]\n"
+                "pkhbt %[x4],%[x4],%[x02]\n pkhbt %[x5],%[x5],%[x13]\n" /* (x4 x2), (x5 x3) */
+                "smladx %[s2],%[x4],%[outer],%[s2]\n smladx %[s3],%[x5],%[outer],%[s3]\n"
+                : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x02] "=&r"(x02), [x13] "=&r"(x13),
+                  [x4] "=&r"(x4), [x5] "=&r"(x5)
+                : [x] "r"(x), [outer] "r"(outer), [middle] "r"(middle)
+                : "memory");
+#else
+        int32_t f0 = filter[0], f1 = filter[1], f2 = filter[2];
+        s0 += x[0] * f0 + x[1] * f1 + x[2] * f2;
+        s1 += x[1] * f0 + x[2] * f1 + x[3] * f2;
+        s2 += x[2] * f0 + x[3] * f1 + x[4] * f2;
+        s3 += x[3] * f0 + x[4] * f1 + x[5] * f2;
+#endif
+    }
+    sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+}

@@ -21,5 +21,6 @@ void check_dense(void);
 void check_conv(void);
 void check_layers(void);
 void check_int8(void);
+void check_norm(void);
 
 #endif

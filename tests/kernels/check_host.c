@@ -33,6 +33,7 @@ int main(void) {
     check_conv();
     check_layers();
     check_int8();
+    check_norm();
     printf("%d comparisons, %d failures\n", comparisons, failures);
     return failures != 0;
 }

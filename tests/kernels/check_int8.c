@@ -19,7 +19,7 @@ static tk_scale_t random_scale(int outputs) {
     for (int i = 0; i < outputs; i++) {
         bias[i] = (int32_t)random_word() >> 16;
         multiplier[i] = (int32_t)(random_word() >> 1 | 1u << 30);
-        shift[i] = (uint8_t)between(36, 46);
+        shift[i] = (uint8_t)between(i & 1 ? 36 : 26, 46);
     }
     tk_scale_t s = {bias, multiplier, shift, between(-20, 20), -128, between(60, 127)};
     return s;

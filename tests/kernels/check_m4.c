@@ -57,6 +57,7 @@ static void reset(void) {
     check_conv();
     check_layers();
     check_int8();
+    check_norm();
     print_number("", comparisons);
     print_number(" comparisons, ", failures);
     semihost(4, " failures\n");

@@ -110,6 +110,10 @@ static void int8_conv(void) {
     static const tk_conv_t small = {1, 8, 16, 16, 16, 16, 16, 3, 3, 1, 1, 1, 1, 1};
     tk_int8_conv2d(&small, (int8_t *)a, (int8_t *)a + 8192, (int8_t *)a + 16384, &scale, 0);
 }
+static void int8_depthwise(void) {
+    static const tk_conv_t small = {1, 16, 32, 32, 16, 32, 32, 3, 3, 1, 1, 1, 1, 16};
+    tk_int8_depthwise(&small, (int8_t *)a, (int8_t *)a + 16384, (int8_t *)a + 32768, &scale, 0);
+}
 
 #define CONV_MACS (16 * 16 * 9 * 1024)
 const workload_t workloads[] = {
@@ -127,5 +131,6 @@ const workload_t workloads[] = {
     {"depthwise-3x3-16-32x32-forward", conv_memory, depthwise, 9 * 16 * 1024},
     {"int8-dense-128x784", int8_memory, int8_dense, 128 * 784},
     {"int8-conv2d-3x3-8-16-16x16", int8_memory, int8_conv, 8 * 16 * 9 * 256},
+    {"int8-depthwise-3x3-16-32x32", int8_memory, int8_depthwise, 9 * 16 * 1024},
 };
 const uint32_t workload_count = sizeof workloads / sizeof *workloads;
