@@ -19,13 +19,14 @@ class Step:
         self.markers, self.kernels, self.hyper = markers, kernels, hyper
         # a plan without a loss, as profiling makes, has no metric
         self.metric_offset = plan.offset(plan.record(plan.loss_end - 1)[3] + 1) if plan.loss_end else 0
-        self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims) + markers.gpio)
+        self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims) + markers.gpio + (0,))
 
     def run(self, samples, training=True):
         """Executes the plan for the batch of `samples` (indices) and returns (summed loss, number correct).
 
-        Without `training` only the records up to the loss run, and only those transfers that the forward phase needs.
+        Without `training` it infers: only records up to the loss run, with running statistics and without dropout.
         """
+        self._args[8] = not training
         args, run, memory, hyper = self._args, self.kernels.run, self.arena.memory, self.hyper
         plan = self.plan
         end = plan.count if training else plan.loss_end

@@ -7,6 +7,7 @@
 #ifndef TK_H
 #define TK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,7 @@ typedef struct {
     const float *hyper;
     volatile uint32_t *gpio_set, *gpio_clear;
     uint32_t gpio_shift;
+    bool evaluating; /* leaves out what only training needs, or else what only an evaluation needs */
 } tk_plan_t;
 
 /* Executes records pc .. end - 1 as far as they are kernels. Returns the index of the first record that was not

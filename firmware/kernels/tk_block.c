@@ -103,6 +103,36 @@ BLOCKS(tk_blocks_nt, A_ROWS, B_ROWS)
 BLOCKS(tk_blocks_nn, A_ROWS, B_COLUMNS)
 BLOCKS(tk_blocks_tn, A_COLUMNS, B_COLUMNS)
 
-void tk_blocks_panel(const tk_blocks_t *t) { tk_blocks_nn(t); }
+static void windows(const tk_windows_t *t, int first, int columns) {
+    float c[16], *to = t->c + first;
+    const float *x = t->x + first, *w = t->panel;
+    for (int i = 0; i < 16; i++) {
+        c[i] = to[(size_t)(i / 4) * t->ldc + (size_t)(i % 4)];
+    }
+    for (int channel = 0; channel < t->channels; channel++, x += t->channel_step) {
+        for (int row = 0; row < t->rows; row++, x += t->row_step) {
+            for (int k = 0; k < columns; k++, w += 4) {
+                for (int i = 0; i < 16; i++) {
+                    c[i] = c[i] + w[i / 4] * x[k + i % 4];
+                }
+            }
+        }
+    }
+    for (int i = 0; i < 16; i++) {
+        to[(size_t)(i / 4) * t->ldc + (size_t)(i % 4)] = c[i];
+    }
+}
+
+void tk_windows_3(const tk_windows_t *t) {
+    for (int i = 0; i < t->blocks; i++) {
+        windows(t, 4 * i, 3);
+    }
+}
+
+void tk_windows_5(const tk_windows_t *t) {
+    for (int i = 0; i < t->blocks; i++) {
+        windows(t, 4 * i, 5);
+    }
+}
 
 #endif

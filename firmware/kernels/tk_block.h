@@ -30,6 +30,18 @@ typedef struct {
 void tk_blocks_nt(const tk_blocks_t *t); /* rows of a . rows of b */
 void tk_blocks_nn(const tk_blocks_t *t); /* rows of a, b [depth, 4 of ldb] */
 void tk_blocks_tn(const tk_blocks_t *t); /* a [depth, 4 of lda], b [depth, 4 of ldb] */
-void tk_blocks_panel(const tk_blocks_t *t); /* rows of a, b is a panel [depth, 4] */
+
+/* Four rows of C by four neighbouring pixels: c[r, j] += the sum over (channel, row, column) of panel [.., r] and x, whose
+ * windows lie one word apart. */
+typedef struct {
+    float *c;
+    size_t ldc;
+    const float *panel, *x;
+    size_t row_step, channel_step; /* from a row of x to the next; from behind a channel's last row to the next channel */
+    int channels, rows, blocks;    /* blocks: of four pixels, one behind the other */
+} tk_windows_t;
+
+void tk_windows_3(const tk_windows_t *t); /* kernels of three columns */
+void tk_windows_5(const tk_windows_t *t);
 
 #endif

@@ -98,27 +98,35 @@ void tk_blocks_tn(const tk_blocks_t *t) {
 }
 
 #ifdef TK_WITH_CONV
-#define LOAD_B_PANEL(b0, b1, b2, b3)                                                                                 \
-    "vldr s4,[%[b]," b0 "]\n vldr s5,[%[b]," b1 "]\n vldr s6,[%[b]," b2 "]\n vldr s7,[%[b]," b3 "]\n"
-#define STEP_PANEL(at, b0, b1, b2, b3) LOAD_A_ROWS(at) LOAD_B_PANEL(b0, b1, b2, b3) OUTER
-#define FOUR_PANEL                                                                                                   \
-    STEP_PANEL("#0", "#0", "#4", "#8", "#12") STEP_PANEL("#4", "#16", "#20", "#24", "#28")                           \
-    STEP_PANEL("#8", "#32", "#36", "#40", "#44") STEP_PANEL("#12", "#48", "#52", "#56", "#60")
+/* s16 .. s31 += the next four of the panel times four words of x */
+#define TAP_ROW(w, x0, x1, x2, x3, c0, c1, c2, c3)                                                                   \
+    "vmul.f32 s12," w "," x0 "\n vmul.f32 s13," w "," x1 "\n vmul.f32 s14," w "," x2 "\n vmul.f32 s15," w "," x3 "\n" \
+    "vadd.f32 " c0 "," c0 ",s12\n vadd.f32 " c1 "," c1 ",s13\n vadd.f32 " c2 "," c2 ",s14\n vadd.f32 " c3 "," c3 ",s15\n"
+#define TAP(x0, x1, x2, x3)                                                                                          \
+    "vldmia %[w]!,{s8-s11}\n" TAP_ROW("s8", x0, x1, x2, x3, "s16", "s17", "s18", "s19")                              \
+    TAP_ROW("s9", x0, x1, x2, x3, "s20", "s21", "s22", "s23") TAP_ROW("s10", x0, x1, x2, x3, "s24", "s25", "s26", "s27") \
+    TAP_ROW("s11", x0, x1, x2, x3, "s28", "s29", "s30", "s31")
 
-void tk_blocks_panel(const tk_blocks_t *t) {
-    size_t ldc = 4 * t->ldc;
-    for (int i = 0; i < t->blocks; i++) {
-        float *c = t->c + (size_t)i * t->c_step;
-        const float *a0 = t->a + (size_t)i * t->a_step, *a1 = a0 + t->lda, *a2 = a1 + t->lda, *a3 = a2 + t->lda;
-        const float *b = t->b;
-        int k = t->depth;
-        __asm__ volatile(LOOP(FOUR_PANEL NEXT_A_ROWS("#16") "adds %[b],#64\n",
-                              STEP_PANEL("#0", "#0", "#4", "#8", "#12") NEXT_A_ROWS("#4") "adds %[b],#16\n")
-                         : [c] "+r"(c), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3), [b] "+r"(b),
-                           [k] "+r"(k)
-                         : [ldc] "r"(ldc)
-                         : "cc", "memory", ALL_S);
+#define WINDOWS(name, words, taps)                                                                                   \
+    void name(const tk_windows_t *t) {                                                                               \
+        size_t ldc = 4 * t->ldc, row_step = 4 * t->row_step, channel_step = 4 * t->channel_step;                     \
+        for (int i = 0; i < t->blocks; i++) {                                                                        \
+            float *c = t->c + 4 * i;                                                                                 \
+            const float *x = t->x + 4 * i, *w = t->panel;                                                            \
+            int channels = t->channels, rows;                                                                        \
+            __asm__ volatile(LOAD_C "1: mov %[rows],%[height]\n"                                                     \
+                             "2: vldmia %[x],{" words "}\n add %[x],%[row_step]\n" taps                              \
+                             "subs %[rows],#1\n bne 2b\n"                                                           \
+                             "subs %[channels],#1\n add %[x],%[channel_step]\n bne 1b\n" STORE_C                     \
+                             : [c] "+r"(c), [x] "+r"(x), [w] "+r"(w), [channels] "+r"(channels), [rows] "=&r"(rows)  \
+                             : [ldc] "r"(ldc), [row_step] "r"(row_step), [channel_step] "r"(channel_step),           \
+                               [height] "r"(t->rows)                                                                 \
+                             : "cc", "memory", ALL_S);                                                               \
+        }                                                                                                            \
     }
-}
+
+WINDOWS(tk_windows_3, "s0-s5", TAP("s0", "s1", "s2", "s3") TAP("s1", "s2", "s3", "s4") TAP("s2", "s3", "s4", "s5"))
+WINDOWS(tk_windows_5, "s0-s7", TAP("s0", "s1", "s2", "s3") TAP("s1", "s2", "s3", "s4") TAP("s2", "s3", "s4", "s5")
+        TAP("s3", "s4", "s5", "s6") TAP("s4", "s5", "s6", "s7"))
 #endif
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Convolution forward as an implicit matrix product: what four pixels read is gathered into a panel on the stack,
+ * Convolution forward as an implicit matrix product, where it is not direct: what four pixels read is gathered into a panel on the stack,
  * TK_DEPTH products at a time; a whole im2col buffer never exists. */
 #include "tk_block.h"
-#include "tk_gather.h"
+#include "tk_conv_direct.h"
 
 /* c [rows, pixels] += a . panel for four pixels of which `count` exist */
 typedef struct {
@@ -30,12 +30,20 @@ static void add_product(float *c, size_t ldc, const product_t *t) {
     int row = 0;
     if (t->count == 4 && t->rows >= 4) {
         tk_blocks_t blocks = {c, t->a, t->panel, ldc, t->lda, 4, 4 * ldc, 4 * t->lda, 0, t->rows / 4, t->depth};
-        tk_blocks_panel(&blocks);
+        tk_blocks_nn(&blocks);
         row = t->rows & ~3;
     }
     for (; row < t->rows; row++) {
         one_row(c + (size_t)row * ldc, t->a + (size_t)row * t->lda, t);
     }
+}
+
+static void forward_direct(const tk_conv_t *g, float *y, const float *x, const float *w) {
+    size_t elements = (size_t)g->kernel_height * (size_t)g->kernel_width;
+    int outputs = g->out_channels / g->groups, inputs = g->in_channels / g->groups;
+    tk_direct_t d = {y, x, w, (size_t)inputs * elements, elements, outputs, g->out_height, g->out_width, inputs,
+                     g->in_height, g->in_width, g->kernel_height, g->kernel_width, g->pad_top, g->pad_left, 0};
+    tk_direct(&d);
 }
 
 /* y += w x for the output channels of one group */
@@ -72,6 +80,8 @@ void tk_conv2d_forward(const tk_conv_t *g, float *y, size_t y_image, const float
             const float *v = w + (size_t)group * weights;
             if (pointwise) {
                 tk_gemm_nn(z, (size_t)total, v, (size_t)inputs, x, (size_t)total, outputs, total, inputs);
+            } else if (tk_is_direct(g)) {
+                forward_direct(g, z, x, v);
             } else {
                 forward_group(g, z, x, v);
             }

@@ -24,7 +24,8 @@ typedef struct {
  * to the next, so that a range of output channels is a tile. No workspace; 1.5 kB of stack. */
 void tk_conv2d_forward(const tk_conv_t *g, float *y, size_t y_image, const float *x, const float *w, const float *b,
                        int activation);
-/* The pixels of dz in runs of 64; each run adds, element after element of the kernel, its sums over the output channels. */
+/* Unless tk_collects: the pixels of dz in runs of 64; each run adds, element after element of the kernel, its sums over the
+ * output channels. */
 void tk_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w);
 /* the same added to dx, tile after tile: each adds its own sums, so that the whole rounds otherwise than in one piece */
 void tk_conv2d_add_data(const tk_conv_t *g, float *dx, const float *dz, size_t z_image, const float *w);
@@ -57,6 +58,19 @@ static inline size_t tk_image(const tk_conv_t *g) {
 static inline int tk_is_pointwise(const tk_conv_t *g) {
     return g->kernel_height == 1 && g->kernel_width == 1 && g->stride_height == 1 && g->stride_width == 1 &&
            g->pad_top == 0 && g->pad_left == 0 && g->in_width == g->out_width && g->in_height == g->out_height;
+}
+
+/* Neighbouring windows overlap in a way that the blocks of tk_conv_direct.h use. */
+static inline int tk_is_direct(const tk_conv_t *g) {
+    return g->stride_height == 1 && g->stride_width == 1 && (g->kernel_width == 3 || g->kernel_width == 5) &&
+           g->kernel_height * g->kernel_width <= 72;
+}
+
+/* Backward to the data: whether each pixel of dx collects its products, rather than dz scatter them. Then the sums run over
+ * (output channel, row, column) of the kernel turned around, and those beside dz are idle: they are few where padding
+ * keeps the extent. */
+static inline int tk_collects(const tk_conv_t *g) {
+    return tk_is_direct(g) && 4 * g->out_height * g->out_width >= 3 * g->in_height * g->in_width;
 }
 
 /* Delivers a gradient to element `at` of a sink. */

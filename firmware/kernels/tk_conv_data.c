@@ -3,7 +3,7 @@
  * the output channels in rows on the stack, are added to the rows of dx that the elements lie on. Stride and padding cost
  * no idle products. */
 #include "tk_block.h"
-#include "tk_gather.h"
+#include "tk_conv_direct.h"
 
 enum { RUN = 64, OUTPUTS = 64 };
 
@@ -106,6 +106,16 @@ static void backward_group(const task_t *t) {
     }
 }
 
+/* every pixel of dx collects its products: a convolution of dz with the kernel turned around */
+static void collect(const task_t *t) {
+    const tk_conv_t *g = t->g;
+    size_t elements = (size_t)g->kernel_height * (size_t)g->kernel_width;
+    tk_direct_t d = {t->dx, t->dz, t->w, elements, (size_t)t->k, g->in_channels / g->groups, g->in_height, g->in_width,
+                     t->outputs, g->out_height, g->out_width, g->kernel_height, g->kernel_width,
+                     g->kernel_height - 1 - g->pad_top, g->kernel_width - 1 - g->pad_left, 1};
+    tk_direct(&d);
+}
+
 void tk_conv2d_add_data(const tk_conv_t *g, float *dx, const float *dz, size_t z_image, const float *w) {
     int total = g->in_height * g->in_width, inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups;
     task_t t = {g, dx, dz, w, inputs * g->kernel_height * g->kernel_width, outputs, g->out_height * g->out_width};
@@ -115,6 +125,8 @@ void tk_conv2d_add_data(const tk_conv_t *g, float *dx, const float *dz, size_t z
         t.dz = dz + (size_t)(n / g->groups) * z_image + (size_t)(group * outputs) * (size_t)t.pixels;
         if (tk_is_pointwise(g)) {
             tk_gemm_tn(t.dx, (size_t)total, 1.0f, t.w, (size_t)inputs, t.dz, (size_t)total, inputs, total, outputs);
+        } else if (tk_collects(g)) {
+            collect(&t);
         } else {
             backward_group(&t);
         }

@@ -39,6 +39,9 @@ static int execute(const tk_plan_t *plan, const uint8_t *record) {
 int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
     for (; pc < end; pc++) {
         const uint8_t *record = plan->records + pc * TK_RECORD_BYTES;
+        if (record[1] & (plan->evaluating ? TK_TRAINING_ONLY : TK_EVALUATION_ONLY)) {
+            continue;
+        }
         if (record[0] < TK_FIRST_KERNEL || record[0] >= TK_PAGE_OUT) {
             return (int32_t)pc;
         }

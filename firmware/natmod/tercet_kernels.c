@@ -22,10 +22,11 @@ static mp_buffer_info_t words(mp_obj_t o, size_t count, int flags) {
 }
 
 /* run(args, plan, arena, hyper) -> index of the first record that was not executed, -(index + 1) for a wrong one.
- * args: array('I', [pc, end, records, operands, dims, gpio_set, gpio_clear, shift]), the middle three byte offsets. */
+ * args: array('I', [pc, end, records, operands, dims, gpio_set, gpio_clear, shift, evaluating]), the middle three
+ * byte offsets. */
 static mp_obj_t run(size_t n_args, const mp_obj_t *o) {
     mp_buffer_info_t bytes;
-    const uint32_t *a = words(o[0], 8, MP_BUFFER_READ).buf;
+    const uint32_t *a = words(o[0], 9, MP_BUFFER_READ).buf;
     mp_get_buffer_raise(o[1], &bytes, MP_BUFFER_READ);
     mp_buffer_info_t arena = words(o[2], 0, MP_BUFFER_RW), hyper = words(o[3], TK_HYPER_COUNT, MP_BUFFER_READ);
     uint32_t pc = a[0], end = a[1], records = a[2], operands = a[3], dims = a[4];
@@ -36,7 +37,7 @@ static mp_obj_t run(size_t n_args, const mp_obj_t *o) {
     const uint8_t *plan = bytes.buf;
     tk_plan_t p = {plan + records, plan + operands, plan + dims, (dims - operands) / 2, (bytes.len - dims) / 2,
                    arena.buf, arena.len, hyper.buf, (volatile uint32_t *)(uintptr_t)a[5],
-                   (volatile uint32_t *)(uintptr_t)a[6], a[7]};
+                   (volatile uint32_t *)(uintptr_t)a[6], a[7], a[8] != 0};
     return mp_obj_new_int(tk_run(&p, pc, end));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(run_obj, 4, 4, run);

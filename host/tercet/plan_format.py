@@ -3,10 +3,10 @@
 
     header | records | operands | dims | persistent table | CRC-32 of everything before it
 
-All integers are little-endian. A record has 8 bytes: opcode, phase code (bit 7: a repeated execution, bit 6: not needed
-to evaluate), index of its node (or paged tensor), index of its first operand, index of its first dimension. Operands
-are arena offsets in units of 16 bytes, in the kernel table's order, followed by the workspace's offset where the node has
-one. Equal runs of operands or dimensions are stored once.
+All integers are little-endian. A record has 8 bytes: opcode, phase code (bit 7: a repeated execution, bit 6: left out
+when a batch is evaluated, bit 5: only then), index of its node (or paged tensor), index of its first operand, index of its
+first dimension. Operands are arena offsets in units of 16 bytes, in the kernel table's order, followed by the workspace's
+offset where the node has one. Equal runs of operands or dimensions are stored once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PERSISTENT = struct.Struct("<HHI")
 PAGE_OUT, PAGE_IN, WAIT = 240, 241, 242
 # Phase codes, as they stand in a record and on the marker pins D1..D3 (0: between steps).
 PHASES = {"input": 1, "forward": 2, "loss": 3, "backward": 4, "update": 5, "recompute": 6, "paging": 7}
-REPEATED, TRAINING_ONLY = 0x80, 0x40
+REPEATED, TRAINING_ONLY, EVALUATION_ONLY = 0x80, 0x40, 0x20
 
 FLAG_ENCRYPTED = 1
 # The offset of an operand that a record leaves out (a dense layer without bias): no arena reaches it.
@@ -175,7 +175,9 @@ def constants() -> dict[str, int]:
     """The names and numbers that the device and the kernels need."""
     return {
         "VERSION": VERSION, "ALIGNMENT": ALIGNMENT, "BLOCK_BYTES": BLOCK_BYTES, "HEADER_BYTES": HEADER.size,
-        "RECORD_BYTES": RECORD.size, "PERSISTENT_BYTES": PERSISTENT.size, "PAGE_OUT": PAGE_OUT, "PAGE_IN":
-        PAGE_IN, "WAIT": WAIT, "REPEATED": REPEATED, "TRAINING_ONLY": TRAINING_ONLY, "FLAG_ENCRYPTED":
-        FLAG_ENCRYPTED, "ABSENT": ABSENT, **{f"PHASE_{name.upper()}": code for name, code in PHASES.items()},
+        "RECORD_BYTES": RECORD.size, "PERSISTENT_BYTES": PERSISTENT.size,
+        "PAGE_OUT": PAGE_OUT, "PAGE_IN": PAGE_IN, "WAIT": WAIT,
+        "REPEATED": REPEATED, "TRAINING_ONLY": TRAINING_ONLY, "EVALUATION_ONLY": EVALUATION_ONLY,
+        "FLAG_ENCRYPTED": FLAG_ENCRYPTED, "ABSENT": ABSENT,
+        **{f"PHASE_{name.upper()}": code for name, code in PHASES.items()},
     }

@@ -51,11 +51,6 @@ def test_the_job_is_refused_before_a_board_is_asked(tmp_path: Path) -> None:
         pipeline.prepare(request)
 
 
-def test_an_inference_pass_of_its_own_is_known_to_be_needed() -> None:
-    assert guards.evaluates_on_board(training_graph(zoo.build("lenet-28"), 2))
-    assert not guards.evaluates_on_board(training_graph(zoo.build("resnet-8"), 1))
-
-
 @pytest.mark.parametrize(("model", "momentum", "expected"), [
     ("demo", False, "mlp"), ("demo", True, "mlp"), ("lenet-28", False, "cnn"), ("lenet-28", True, "cnn"),
     ("resnet-8", False, "all"),

@@ -27,11 +27,35 @@ void naive_conv2d_forward(const tk_conv_t *g, float *y, const float *x, const fl
     }
 }
 
+/* each pixel of dx collects: (output channel, row, column) of the kernel turned around */
+static void collect(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
+    int inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups;
+    for (int n = 0; n < g->batch; n++)
+    for (int c = 0; c < g->in_channels; c++)
+    for (int y = 0; y < g->in_height; y++)
+    for (int x = 0; x < g->in_width; x++) {
+        float sum = 0;
+        for (int o = c / inputs * outputs; o < (c / inputs + 1) * outputs; o++)
+        for (int i = g->kernel_height - 1; i >= 0; i--)
+        for (int j = g->kernel_width - 1; j >= 0; j--) {
+            int r = y + g->pad_top - i, q = x + g->pad_left - j;
+            int inside = r >= 0 && q >= 0 && r < g->out_height && q < g->out_width;
+            sum += w[((o * inputs + c % inputs) * g->kernel_height + i) * g->kernel_width + j] *
+                   (inside ? dz[((n * g->out_channels + o) * g->out_height + r) * g->out_width + q] : 0);
+        }
+        *dx++ = sum;
+    }
+}
+
 /* runs of 64 pixels; within a run element after element of the kernel, then pixel after pixel */
 void naive_conv2d_backward_data(const tk_conv_t *g, float *dx, const float *dz, const float *w) {
     int inputs = g->in_channels / g->groups, outputs = g->out_channels / g->groups, plane = g->out_height * g->out_width;
     for (int i = 0; i < g->batch * g->in_channels * g->in_height * g->in_width; i++) {
         dx[i] = 0;
+    }
+    if (tk_collects(g) && !tk_is_pointwise(g)) {
+        collect(g, dx, dz, w);
+        return;
     }
     for (int n = 0; n < g->batch; n++)
     for (int group = 0; group < g->groups; group++)

@@ -143,8 +143,7 @@ def make_job(
     """The job that a request means; a run that is resumed has no metered steps."""
     settings = job.Settings(
         request.steps, request.seed, min(request.metered_steps, request.steps) if metered and not request.resume else 0,
-        evaluate=guards.evaluates_on_board(graph), validate_every=request.validate_every, patience=request.patience,
-        checkpoint_every=request.checkpoint_every,
+        validate_every=request.validate_every, patience=request.patience, checkpoint_every=request.checkpoint_every,
     )  # fmt: skip
     order = job.make_job(graph, plan, weights, packed, target, settings)
     return order.with_files(work.predict_files(models.load(request.path("model.json"))[0], graph, packed, target))

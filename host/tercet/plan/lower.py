@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from tercet import plan_format
 from tercet.autodiff.graph import PERSISTENT, Graph, Node, to_body
 from tercet.errors import InputError
-from tercet.kernel_table import KERNELS
+from tercet.kernel_table import KERNELS, split_count
+from tercet.plan import evaluation
 from tercet.plan.arena import Interval, place
 from tercet.plan_format import ABSENT, ALIGNMENT, BLOCK_BYTES, Persistent, Plan, Record
 from tercet.solve.schedule import Compute, Free, PageOut, Recompute, Schedule, Update
@@ -96,10 +97,21 @@ class Lowering:
             buffers.append(self.new(f"{node.name} workspace", node.workspace_bytes, event, event + 1))
         repeated = node.name in self.done
         phase = plan_format.PHASES["recompute" if repeated else node.phase] | (plan_format.REPEATED if repeated else 0)
+        phase |= plan_format.TRAINING_ONLY if evaluation.only_trains(node) else 0
         self.drafts.append(_Draft(kernel.opcode, phase, self.node_index[node.name], buffers, node.dims, event))
         self.done.add(node.name)
+        self.evaluate_instead(node, event)
         if node.phase == "loss":
             self.loss_end = len(self.drafts)
+
+    def evaluate_instead(self, node: Node, event: int) -> None:
+        """The records that take the node's place when a batch is evaluated."""
+        phase = plan_format.PHASES["forward"] | plan_format.EVALUATION_ONLY
+        for target, source in evaluation.instead(self.graph, node):
+            count = self.graph.tensors[target].nbytes // 4
+            buffers: list[_Buffer | None] = [self.buffer(target, event), self.buffer(source, event)]
+            index = self.node_index[node.name]
+            self.drafts.append(_Draft(KERNELS["copy"].opcode, phase, index, buffers, split_count(count), event))
 
     def transfer(self, tensor: str, event: int, outward: bool) -> None:
         """PageOut or PageIn."""
@@ -180,8 +192,13 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
     return state
 
 
-def _mark_training_only(state: Lowering) -> None:
-    """Page-outs of the forward phase whose page comes back only after the loss need not run to evaluate a batch."""
+def _prepare_evaluation(state: Lowering) -> None:
+    """Page-outs of the forward phase whose page comes back only after the loss need not run to evaluate a batch.
+
+    Records for an evaluation alone have no place behind its end.
+    """
+    kept, after = state.drafts[: state.loss_end], state.drafts[state.loss_end :]
+    state.drafts = kept + [draft for draft in after if not draft.phase & plan_format.EVALUATION_ONLY]
     wanted = set()
     waits: dict[int, _Draft] = {}  # tensor -> the wait for the transfer before it
     for draft in reversed(state.drafts[: state.loss_end]):
@@ -209,7 +226,7 @@ def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, o
     placement = place(intervals, alignment=ALIGNMENT)
     for buffer, offset in zip(state.buffers, placement.offsets, strict=True):
         buffer.offset = offset
-    _mark_training_only(state)
+    _prepare_evaluation(state)
     records = tuple(
         Record(d.opcode, d.phase, d.index, tuple(b.offset if b else ABSENT for b in d.buffers), d.dims)
         for d in state.drafts
