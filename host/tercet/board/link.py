@@ -36,6 +36,18 @@ def settle_port(port: str) -> str:
     return found[0]
 
 
+def usb_identity(port: str) -> str:
+    """`VID:PID SERIAL` of the USB device behind a port; "" for a pseudo terminal, a URL, or a port that is not attached."""
+    from serial.tools import list_ports
+
+    with contextlib.suppress(BoardError):
+        device = os.path.realpath(settle_port(port))
+        for info in list_ports.comports():
+            if info.device == device and info.vid is not None:
+                return f"{info.vid:04x}:{info.pid:04x} {info.serial_number or ''}".rstrip()
+    return ""
+
+
 class Link:
     """An open port. Reads return what has come within the deadline; a port that goes away raises BoardError."""
 
@@ -46,10 +58,9 @@ class Link:
         if "://" not in device and os.name == "posix" and not os.path.exists(device):
             raise BoardError(f"the port {device} does not exist", hint="tercet board list shows what is attached")
         try:
-            options = {} if "://" in device else {"exclusive": True}
-            self._serial = serial.serial_for_url(
-                device, baudrate=baudrate, timeout=_POLL_S, write_timeout=5, **options
-            )
+            # ports behind a URL know neither exclusive use nor, over RFC 2217, a limit for writing
+            options = {} if "://" in device else {"exclusive": True, "write_timeout": 5}
+            self._serial = serial.serial_for_url(device, baudrate=baudrate, timeout=_POLL_S, **options)
         except (serial.SerialException, OSError, ValueError) as error:
             hint = "is another program using it?"
             raise BoardError(f"the port {device} cannot be opened: {error}", hint=hint) from error

@@ -15,6 +15,7 @@ from typing import Any
 
 from tercet import artifacts
 from tercet.board import bench as benches
+from tercet.board.link import usb_identity
 from tercet.errors import InputError, SetupError
 
 SCHEMA = "tercet-hil-record/1"
@@ -120,7 +121,12 @@ def identity(selection: Selection) -> dict[str, Any]:
     with benches.select(selection.board, selection.bench) as bench:
         if bench.kind != "attached":
             raise InputError(f"--record keeps results of real benches; {bench.name} is modelled", hint="give --bench FILE")
-        return {key: value for key, value in asdict(bench).items() if key in ("name", "kind", "target", "meter", "serial")}
+        usb = usb_identity(bench.serial)
+        if not usb:
+            hint = "run it on the machine that the board is attached to"
+            raise InputError(f"--record: no USB device stands behind {bench.serial}", hint=hint)
+        kept = {key: value for key, value in asdict(bench).items() if key in ("name", "kind", "target", "meter", "serial")}
+        return {**kept, "usb": usb}
 
 
 def record(result: dict[str, Any], bench: dict[str, Any], folder: Path, when: datetime | None = None) -> Path:

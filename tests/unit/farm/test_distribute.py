@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests over places: every test runs once, a place that breaks costs one test, the rest go on."""
 
+import json
 import os
 import sys
 from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from serial.tools import list_ports
 from tercet.board import bench as benches
 from tercet.errors import BoardError, InputError
 from tercet.farm import distribute, host, strategy
@@ -172,10 +175,28 @@ def test_a_junit_file_is_counted():
     assert "1 invalid" in suites.summary(found) and "lost_samples" in suites.summary(found)
 
 
+BENCH = '[bench]\nname = "desk"\ntarget = "nrf52840dk"\nserial = "/dev/ttyACM7"\n'
+
+
 def test_records_are_of_real_benches_only(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with pytest.raises(InputError, match="real benches"):
         suites.identity(suites.Selection(tmp_path))
-    assert suites.last_record(tmp_path) == "never"
-    suites.record(suites.parse(JUNIT), {"name": "desk", "kind": "attached"}, tmp_path)
-    assert suites.last_record(tmp_path).startswith("20")
+    (tmp_path / "desk.toml").write_text(BENCH)
+    chosen = suites.Selection(tmp_path, bench=tmp_path / "desk.toml")
+    # a bench file that points at a virtual board's terminal makes no history
+    with pytest.raises(InputError, match="no USB device stands behind /dev/ttyACM7"):
+        suites.identity(chosen)
+    assert suites.last_record(tmp_path / "records") == "never"
+    attached = SimpleNamespace(device="/dev/ttyACM7", vid=0x1366, pid=0x1051, serial_number="683456789")
+    monkeypatch.setattr(list_ports, "comports", lambda: [attached])
+    monkeypatch.setattr(suites, "run", lambda selection, quiet: suites.parse(JUNIT))
+    path = suites.recorded(chosen)["record"]
+    kept = json.loads(Path(path).read_text())
+    assert kept["bench"]["usb"] == "1366:1051 683456789" and kept["bench"]["target"] == "nrf52840dk" and kept["passed"] == 1
+    assert suites.last_record(tmp_path / "records") == kept["when"] and kept["when"].startswith("20")
+
+
+def test_the_readme_says_when_the_suite_last_ran_on_hardware():
+    root = Path(__file__).parents[3]
+    assert f"Last run on hardware: {suites.last_record(root / 'hil' / 'records')}" in (root / "README.md").read_text()
