@@ -6,17 +6,22 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from small_job import TARGET, keep_all
 from tercet.autodiff import reference, training_graph
+from tercet.autodiff.graph import Graph
+from tercet.board.base import Board
 from tercet.costs import CostTable, OpCost, PageCost
 from tercet.model import initialise, zoo
 from tercet.plan import dataset_file, lower
 from tercet.plan.dataset_file import PackedData, batches
+from tercet.plan_format import Plan
 from tercet.solve import from_graph, solve
 from tercet.solve.schedule import Schedule
-from tercet.train import job
+from tercet.train import job, session
 from unix_port import last, run, run_job
 
 MODEL = zoo.build("lenet-28")
@@ -30,7 +35,9 @@ def images() -> PackedData:
     return PackedData(rng.integers(0, 256, (29, 784)).astype(np.uint8), rng.integers(0, 10, 29), 24, 10, 1 / 255, -0.5)
 
 
-def test_weights_are_the_same_to_the_bit_when_the_optimum_pages_and_recomputes(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def optimum() -> tuple[Graph, Schedule]:
+    """The training graph and the schedule of least energy within the budget: it pages and it recomputes."""
     graph = training_graph(MODEL, BATCH, optimizer={"name": "sgd", "rate": 0.05}, pool_keeps="input")
     # the time of a multiplication on the core and of a block on a card, roughly: the schedule has to be one of two, no more
     ops = {node.signature: OpCost(node.macs * 0.06 + 300, node.macs * 0.5 + 2400) for node in graph.nodes}
@@ -39,21 +46,49 @@ def test_weights_are_the_same_to_the_bit_when_the_optimum_pages_and_recomputes(t
     assert found.status == "optimal"
     assert "conv2d1" in found.recomputed
     assert found.paged_in
-    weights, digests = initialise(MODEL, 1), []
-    for name, schedule in (("all", Schedule(tuple(keep_all(graph)))), ("optimum", found.schedule)):
+    return graph, found.schedule
+
+
+def order_of(graph: Graph, schedule: Schedule) -> tuple[Plan, job.Job]:
+    """Plan and job of a few steps by a schedule."""
+    plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=RAM_BYTES)
+    return plan, job.make_job(graph, plan, initialise(MODEL, 1), images(), TARGET, job.Settings(STEPS, report_every=1))
+
+
+def test_weights_are_the_same_to_the_bit_when_the_optimum_pages_and_recomputes(
+    tmp_path: Path, optimum: tuple[Graph, Schedule]
+) -> None:
+    graph, schedule = optimum
+    digests = []
+    for name, actions in (("all", Schedule(tuple(keep_all(graph)))), ("optimum", schedule)):
         folder = tmp_path / name
         folder.mkdir()
-        plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=RAM_BYTES)
-        order = job.make_job(graph, plan, weights, images(), TARGET, job.Settings(STEPS, report_every=1))
+        plan, order = order_of(graph, actions)
         events = run_job(order, folder, operators="cnn")
         assert last(events, "done")["peak_arena_bytes"] == plan.peak_bytes
         digests.append(last(events, "done")["digest"])
     assert plan.peak_bytes <= RAM_BYTES
     assert digests[0] == digests[1]
     told = [entry["loss"] for entry in events if entry["event"] == "step"]
-    order_of = [images().batch(samples) for samples in batches(24, BATCH, 1, STEPS)]
-    expected = [loss[0] for loss in np.array(reference.train(graph, weights, order_of)[1]).reshape(STEPS, -1)]
+    given = [images().batch(samples) for samples in batches(24, BATCH, 1, STEPS)]
+    losses = reference.train(graph, initialise(MODEL, 1), given)[1]
+    expected = [loss[0] for loss in np.array(losses).reshape(STEPS, -1)]
     assert np.allclose(told, expected, rtol=1e-4)
+
+
+@pytest.mark.board
+def test_the_optimum_fits_beside_everything_else_on_the_board(
+    virtual_board: Any, tmp_path: Path, optimum: tuple[Graph, Schedule]
+) -> None:
+    """The arena leaves MicroPython, library, kernels and driver 80 KiB of the chip's 256; the bits are those of the PC."""
+    graph, schedule = optimum
+    plan, order = order_of(graph, schedule)
+    with Board(virtual_board.serial) as board:
+        session.deploy(board, order, TARGET, "cnn")
+        done = session.run(board, order).last("done")
+    assert done["peak_arena_bytes"] == plan.peak_bytes > 155_000
+    assert done["bytes_in"] > 0
+    assert done["digest"] == last(run_job(order, tmp_path, operators="cnn"), "done")["digest"]
 
 
 def test_a_data_set_on_the_card_reads_as_from_a_file(tmp_path: Path) -> None:
