@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test farm-setup farm-test energy-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
+.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -18,6 +18,9 @@ lint: setup ## ruff and mypy
 
 setup:
 	@scripts/setup-apt.sh && scripts/setup-python.sh && $(MAKE) --no-print-directory firmware kernels
+
+weight-tiles: setup ## train networks whose weights exceed the RAM, under two budgets and with more RAM: the same bits
+	@$(PYTHON) tests/device/weight_tiles.py
 
 farm-setup: ## labgrid in an environment of its own
 	@scripts/setup-farm.sh

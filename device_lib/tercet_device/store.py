@@ -13,6 +13,8 @@ _FIRST_BLOCK = 2048
 _ROOMY_BLOCKS = 32768
 # Pages take the partition's first 8 MiB; a data set too large for the board's flash begins behind them.
 DATA_BLOCK = 16384
+# how much of a file on the card is kept in RAM: a row of MNIST in one transfer
+_KEPT_BLOCKS = 3
 
 
 def find_partition(card):
@@ -101,7 +103,7 @@ class BlockFile:
 
     def __init__(self, device, first, nbytes):
         self._device, self._first, self._nbytes = device, first, nbytes
-        self._buffer = bytearray(3 * BLOCK_BYTES)
+        self._buffer = bytearray(_KEPT_BLOCKS * BLOCK_BYTES)
         self._from = self._to = self._at = 0
 
     def __enter__(self):
@@ -121,14 +123,21 @@ class BlockFile:
 
     def readinto(self, buffer):
         size = max(0, min(len(buffer), self._nbytes - self._at))
-        first, end = self._at // BLOCK_BYTES, -(-(self._at + size) // BLOCK_BYTES)
-        if first < self._from or end > self._to:
-            if (end - first) * BLOCK_BYTES > len(self._buffer):
-                self._buffer = bytearray((end - first) * BLOCK_BYTES)
-            self._to = self._from
-            self._device.readblocks(self._first + first, memoryview(self._buffer)[: (end - first) * BLOCK_BYTES])
-            self._from, self._to = first, end
-        begin = self._at - self._from * BLOCK_BYTES
-        memoryview(buffer)[:size] = memoryview(self._buffer)[begin : begin + size]
-        self._at += size
+        view, done = memoryview(buffer), 0
+        while done < size:
+            block = self._at // BLOCK_BYTES
+            if not self._from <= block < self._to:
+                self._fill(block, -(-(self._at + size - done) // BLOCK_BYTES) - block)
+            begin = self._at - self._from * BLOCK_BYTES
+            part = min(size - done, self._to * BLOCK_BYTES - self._at)
+            view[done : done + part] = memoryview(self._buffer)[begin : begin + part]
+            done += part
+            self._at += part
         return size
+
+    def _fill(self, block, count):
+        """Keeps `count` blocks, as many as the buffer may hold."""
+        count = min(count, _KEPT_BLOCKS)
+        self._to = self._from
+        self._device.readblocks(self._first + block, memoryview(self._buffer)[: count * BLOCK_BYTES])
+        self._from, self._to = block, block + count

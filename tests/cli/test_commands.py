@@ -88,6 +88,10 @@ def test_stages_from_a_model_to_its_graph(tmp_path: Path, capsys: pytest.Capture
     assert json.loads(out)["parameters"] == 15370
     out, _ = tercet("graph", model, "--batch", "48", "-o", graph, "--json", capsys=capsys)
     assert json.loads(out)["persistent_bytes"] == 61480
+    whole = json.loads(out)["nodes"]
+    out, _ = tercet("graph", model, "--batch", "48", "--tile-bytes", "5k", "-o", graph, "--json", capsys=capsys)
+    assert json.loads(out)["persistent_bytes"] == 61480
+    assert json.loads(out)["nodes"] > whole
 
 
 def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

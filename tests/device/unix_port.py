@@ -35,6 +35,9 @@ def prepare_job(job: Job, folder: Path, **changes: Any) -> Path:
     settings = {**job.settings, "markers": None, "card": None, "store": {"kind": "file", "path": str(folder / "pages")}}
     for path, data in job.files.items():
         (folder / Path(path).name).write_bytes(data)
+    if not isinstance(settings["weights"], str):  # they would start from the card
+        (folder / "weights.bin").write_bytes(job.card_files[settings["weights"][2]])
+        settings["weights"] = "weights.bin"
     for name in ("plan", "weights", "data", "result"):
         settings[name] = str(folder / Path(settings[name]).name)
     if "checkpoint" in settings:

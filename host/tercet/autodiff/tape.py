@@ -13,6 +13,9 @@ from tercet.kernel_table import ACTIVATIONS, KERNELS, split_count
 from tercet.model.graph import Layer
 from tercet.model.operators import Shape, product
 
+# the same bits with `a` and `b` exchanged, so that the output may take the place of either
+_SYMMETRIC = ("add_forward", "multiply_forward")
+
 
 @dataclass(frozen=True)
 class Value:
@@ -153,6 +156,8 @@ class Tape:
                 swapped = {**node.operands, "x": taken}
                 return [replace(node, operands=swapped, inplace=((output, str(other)),))]
             return self._copied(node, taken)
+        if node.op in _SYMMETRIC and needed(node.operands["a"]) and not needed(node.operands["b"]):
+            node = replace(node, operands={**node.operands, "a": node.operands["b"], "b": node.operands["a"]})
         for output, source in KERNELS[node.op].aliases:
             tensor = node.operands[source]
             reads_twice = list(node.operands.values()).count(tensor) > 1

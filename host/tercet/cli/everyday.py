@@ -68,6 +68,7 @@ def profile(
               help="How the rate falls over the steps.")  # fmt: skip
 @click.option("--pool-keeps", default="argmax", show_default=True, type=click.Choice(("argmax", "input")),
               help="What maximum pooling keeps for its backward pass; its input takes more room, the pass less.")  # fmt: skip
+@options.tile_option
 @click.option("--init", type=int, metavar="SEED", help="Start from fresh weights.")
 @click.option("--seed", default=1, show_default=True, help="Orders the samples.")
 @options.course

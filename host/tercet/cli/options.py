@@ -58,6 +58,7 @@ board_option = click.option(
     "--board", "board_name", metavar="NAME", help="An attached or running board (default: the virtual one).")
 bench_option = click.option(
     "--bench", "bench_file", type=click.Path(exists=True, dir_okay=False), help="A bench file (TOML).")
+tile_option = click.option("--tile-bytes", type=Size(), help="Divide larger weights into tiles of outputs, for paging.")
 out_option = click.option("-o", "--out", type=click.Path(), help="Where to write the result.")
 
 

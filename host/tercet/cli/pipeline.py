@@ -31,6 +31,8 @@ from tercet.train import boot, card, data, job, records, session
 from tercet.train.session import Run
 
 Say = Callable[[str], None]
+# Weights that would take more of the RAM are divided into tiles, of which so many would fill it.
+_SHARE_OF_WEIGHTS, _TILES_IN_RAM = 0.75, 6
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Request:
     loss: str = "softmax_cross_entropy"
     optimizer: dict[str, Any] = field(default_factory=lambda: {"name": "sgd"})
     pool_keeps: str = "argmax"
+    tile_bytes: int | None = None
     init: int | None = None
     deadline_ms: float | None = None
     steps: int = 200
@@ -70,12 +73,19 @@ def prepare(request: Request) -> tuple[Graph, dict[str, np.ndarray], data.Packed
     models.save(model, weights, request.path("model.json"))
     packed = data.load(request.data, regression=request.loss != "softmax_cross_entropy")
     inputs = {"model.json": artifacts.sha256_file(request.path("model.json"))}
-    graph = training_graph(
-        model, request.batch, request.loss, request.optimizer, pool_keeps=request.pool_keeps, inputs=inputs
-    )
+    graph = _graph(request, model, request.tile_bytes, inputs)
+    if request.tile_bytes is None and sum(t.nbytes for t in graph.persistent) > _SHARE_OF_WEIGHTS * request.ram_bytes:
+        graph = _graph(request, model, request.ram_bytes // _TILES_IN_RAM, inputs)
     guards.check(graph, packed, request.data)
     graphs.save(graph, request.path("graph.json"))
     return graph, weights, packed
+
+
+def _graph(request: Request, model: models.Model, tile_bytes: int | None, inputs: dict[str, str]) -> Graph:
+    return training_graph(
+        model, request.batch, request.loss, request.optimizer, pool_keeps=request.pool_keeps, tile_bytes=tile_bytes,
+        inputs=inputs,
+    )  # fmt: skip
 
 
 def schedule(request: Request, problem: Problem, graph: Graph, target: str) -> tuple[Solution, Plan]:

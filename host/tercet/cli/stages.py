@@ -36,6 +36,7 @@ def model(source: str, seed: int | None, train_last: int | None, freeze: tuple[s
 @click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, nesterov, adam or adamw.")
 @click.option("--rate", type=float, help="The learning rate.")
 @click.option("--micro-batches", default=1, show_default=True, type=click.IntRange(1), help="Parts of a batch.")
+@options.tile_option
 @click.option("-o", "--out", default="graph.json", show_default=True, type=click.Path(), help="Where to write it.")
 @options.json_option
 def graph(model_file: str, as_json: bool, out: str, **settings: Any) -> None:

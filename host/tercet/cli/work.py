@@ -77,12 +77,13 @@ def optimizer_settings(name: str, rate: float | None, schedule: str = "constant"
 
 
 def build_graph(
-    model_file: Path, out: Path, *, batch: int, loss: str, optimizer: str, rate: float | None, micro_batches: int
+    model_file: Path, out: Path, *, batch: int, loss: str, optimizer: str, rate: float | None, micro_batches: int,
+    tile_bytes: int | None = None,
 ) -> dict[str, Any]:
     """Writes graph.json; returns its size in numbers."""
     model, _ = models.load(model_file)
     graph = training_graph(
-        model, batch, loss, optimizer_settings(optimizer, rate), micro_batches=micro_batches,
+        model, batch, loss, optimizer_settings(optimizer, rate), micro_batches=micro_batches, tile_bytes=tile_bytes,
         inputs={model_file.name: artifacts.sha256_file(model_file)},
     )  # fmt: skip
     graphs.save(graph, out)
