@@ -11,7 +11,7 @@ from tercet.profile import bench as profiling
 from tercet.profile import grid
 from tercet.train import data
 
-pytestmark = [pytest.mark.board, pytest.mark.slow]
+pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_an_interrupted_grid_goes_on_and_predicts_other_networks(tmp_path, monkeypatch):

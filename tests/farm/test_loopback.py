@@ -64,6 +64,7 @@ def test_two_clients_are_served_in_order_and_a_lock_holds(start_farm):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_tests_are_shared_and_a_board_that_dies_costs_one(start_farm, size, tmp_path):
     boards, count = size
     farm = start_farm(boards)

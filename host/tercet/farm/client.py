@@ -20,7 +20,7 @@ from tercet.errors import BoardError, SetupError
 
 RESOURCE = "TercetBench"
 TAGS = {"tercet": "bench"}
-_CALL_S = 30.0
+_CALL_S = 60.0
 _VENV = resources.CHECKOUT / "build" / "farm-venv" / "bin"
 _SETTINGS = ("mode", "volts", "rail", "card_on_rail", "usb_on_rail")
 
