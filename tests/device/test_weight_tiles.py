@@ -115,4 +115,4 @@ def test_schedules_say_what_lives_on_the_card() -> None:
     without = [action for action in found.schedule.actions if (action.verb, getattr(action, "tensor", "")) != ("page_out", home)]
     assert "the only valid copy" in replay(problem, type(found.schedule)(tuple(without))).reason
     with pytest.raises(InfeasibleError, match="the smallest feasible budget found is"):
-        solve(problem_of(graph, 1500), "exact", time_limit_s=5)
+        solve(problem_of(graph, 800), "exact", time_limit_s=5)

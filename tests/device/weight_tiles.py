@@ -63,7 +63,7 @@ NETWORKS = {
     network.name: network
     for network in (
         Network("784-128-10", mlp("784-128-10", [784, 128, 10]), 1, "mnist-5k", (150 * 1024, 110 * 1024)),
-        Network("lenet-5", zoo.build("lenet-5"), 2, "mnist-5k", (160 * 1024, 120 * 1024)),
+        Network("lenet-5", zoo.build("lenet-5"), 2, "mnist-5k", (148 * 1024, 120 * 1024)),
         # no data set of 32 x 32 colour images comes with tercet
         Network("resnet-8", zoo.build("resnet-8").frozen(patterns=("batch_norm*",)), 1, "", (143 * 1024, 145 * 1024)),
     )
