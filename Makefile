@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lint setup firmware kernels hil generate board-suite clean $(BENCHES)
+.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -27,6 +27,10 @@ farm-setup: ## labgrid in an environment of its own
 
 energy-test: setup ## the energy of one operator by 500 meters against the board's own charge integral
 	@$(PYTHON) -m pytest -s tests/device/test_operator_energy.py --whole
+
+lenet: setup ## LeNet-28 on MNIST 5k on the virtual board, the whole training: ten minutes of CPU time
+	@.venv/bin/tercet train lenet-28 --data mnist-5k --batch 8 --ram 164k --deadline-ms 700 --pool-keeps input \
+	    --rate 0.05 --rate-schedule cosine --init 2 --steps 1250 --out build/lenet
 
 farm-test: setup farm-setup ## sixty hardware tests over three virtual boards with meters, shared by labgrid
 	@$(PYTHON) -m pytest -s tests/farm --whole

@@ -4,7 +4,7 @@
 #include "tk_block.h"
 #include "tk_gather.h"
 
-enum { RUN = 64, OUTPUTS = 16 };
+enum { RUN = 128, OUTPUTS = 16 };
 
 typedef struct {
     const tk_conv_t *g;

@@ -16,7 +16,7 @@ STEPS = {"mlp-64-32-10-b1": 28_000, "mlp-64-32-10-b16": 350_000, "mlp-784-128-10
 PER_MAC = {
     "matvec-128x784": 3.5, "gemm-64": 3.0, "int8-dense-128x784": 1.9, "int8-depthwise-3x3-16-32x32": 10.5,
     "conv2d-3x3-16-16-32x32-forward": 3.0,
-    "conv2d-3x3-16-16-32x32-backward-data": 3.0, "conv2d-3x3-16-16-32x32-backward-weights": 3.4,
+    "conv2d-3x3-16-16-32x32-backward-data": 3.0, "conv2d-3x3-16-16-32x32-backward-weights": 3.3,
 }  # fmt: skip
 
 
