@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The learning curve: what a run tells of its progress, and when there is no more to gain."""
 
+from array import array
 from time import ticks_diff, ticks_us
 
 from tercet_device import trace
@@ -15,7 +16,8 @@ class Curve:
     def __init__(self, job):
         self._report, self._steps = job.get("report_every", 10), job["steps"]
         self._validate, self._patience = job.get("validate_every", 0), job.get("patience", 0)
-        self.total, self.count = 0.0, 0
+        # the summed loss since the last report: native code adds to it
+        self.sums, self.count = array("f", (0.0,)), 0
         self.best, self.best_step, self.misses = float("inf"), 0, 0
         self._begun, self._timed = ticks_us(), 0
 
@@ -23,9 +25,16 @@ class Curve:
     def flat(self):
         return self._patience > 0 and self.misses >= self._patience
 
-    def add(self, step, loss, samples):
-        """Takes the summed loss of a step; tells the mean over a report's steps at its end, and returns True then."""
-        self.total += loss
+    @property
+    def total(self):
+        return self.sums[0]
+
+    @total.setter
+    def total(self, value):
+        self.sums[0] = value
+
+    def add(self, step, samples):
+        """Takes note of a step; tells the mean over a report's steps at its end, and returns True then."""
         self.count += samples
         self._timed += 1
         if step % self._report and step != self._steps:

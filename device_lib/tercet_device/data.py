@@ -9,6 +9,7 @@ import struct
 from array import array
 
 from tercet_device.errors import DeviceError
+from tercet_device.kernels import copy
 
 _HEADER = "<4sIIIIIIff"
 # a such that a * 2^16 - 1 and a * 2^15 - 1 are prime: the longest period of multiply-with-carry (Marsaglia).
@@ -48,7 +49,7 @@ class DataSet:
         self._labels = self._rows + self.count * self._row_bytes
         if self._file.seek(0, 2) != self._labels + self.count * self.label_bytes:
             raise DeviceError("data", "%s: truncated" % path)
-        self._row = bytearray(self._row_bytes)
+        self._row, self._label = bytearray(self._row_bytes), bytearray(self.label_bytes)
         fits = _reserved and len(_reserved[0]) == self.training
         self.order = _reserved.pop() if fits else array("H", range(self.training))
 
@@ -69,7 +70,10 @@ class DataSet:
 
     def read_rows(self, arena, offset, samples, kernels):
         """Writes the rows of `samples` (indices) as f32 from `offset` on."""
-        f, row, rows, row_bytes = self._file, self._row, self._rows, self._row_bytes
+        f = self._file
+        row = self._row
+        rows = self._rows
+        row_bytes = self._row_bytes
         for sample in samples:
             f.seek(rows + sample * row_bytes)
             if f.readinto(row) != row_bytes:
@@ -77,15 +81,18 @@ class DataSet:
             if self.value_bytes == 1:
                 kernels.u8_to_f32(arena, offset, row, self.scale)
             else:
-                memoryview(arena)[offset : offset + row_bytes] = row
+                copy(arena, offset, row)
             offset += self.features * 4
 
     def read_labels(self, arena, offset, samples, nbytes):
         """Writes the labels of `samples` from `offset` on, `nbytes` each."""
-        f, view = self._file, memoryview(arena)
+        f = self._file
+        label = self._label
         if nbytes != self.label_bytes:
             raise DeviceError("data", "labels of %d bytes, the plan expects %d" % (self.label_bytes, nbytes))
         for sample in samples:
             f.seek(self._labels + sample * nbytes)
-            f.readinto(view[offset : offset + nbytes])
+            if f.readinto(label) != nbytes:
+                raise DeviceError("data", "label of sample %d could not be read" % sample)
+            copy(arena, offset, label)
             offset += nbytes

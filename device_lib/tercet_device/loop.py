@@ -11,7 +11,7 @@ from tercet_device import data, kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
-from tercet_device.pager import Pager
+from tercet_device.pager import open_pager
 from tercet_device.places import open_card, open_data, open_log, open_store, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
@@ -36,14 +36,16 @@ class Training:
         card = self.card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
         store = open_store(job.get("store"), plan.page_blocks, card)
-        self.pager = Pager(store, kernels, job["tensors"])
+        self.pager = open_pager(store, kernels, job["tensors"], plan.encrypted, plan.overlap)
         self.weights = Weights(plan, self.arena, self.pager, kernels)
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))
         self._seed = self._order_seed = job["seed"]
         self._at = self.data.training
         self.count = 0
+        self._samples = array("H", bytes(2 * plan.batch))
         self._plateaus = job.get("rates", [])
+        self._adam = bool(self.step.hyper[3])
         self._powers = [1.0, 1.0]
         self.curve = Curve(job)
         self._state = bytearray(struct.calcsize(_STATE))
@@ -81,15 +83,18 @@ class Training:
         if self._at + size > self.data.training:
             self._order_seed = self._seed
             self._seed, self._at = self.data.shuffle(self._seed), 0
-        self._at += size
-        return self.data.order[self._at - size : self._at]
+        order, samples, at = self.data.order, self._samples, self._at
+        for i in range(size):
+            samples[i] = order[at + i]
+        self._at = at + size
+        return samples
 
     def settings(self):
         """Sets the float settings of the coming step: the rate of its plateau, Adam's corrections."""
         hyper = self.step.hyper
         while self._plateaus and self._plateaus[0][0] <= self.count:
             hyper[0] = self._plateaus.pop(0)[1]
-        if hyper[3]:
+        if self._adam:
             powers = self._powers
             for i in range(2):
                 powers[i] *= hyper[3 + i]
@@ -109,12 +114,14 @@ class Training:
             gc.collect()
             self.markers.region(True)
             begun = ticks_us()
-            losses[i] = self.step.run(samples)[0] / self.plan.batch
+            self.step.run(samples)
             times[i] = ticks_diff(ticks_us(), begun)
             self.markers.region(False)
+            self.step.add_metric(losses, i, 1)
         sleep_ms(self.job.get("baseline_ms", 50))
         self.step.mark(False)
-        trace.emit("metered", losses=list(losses), times_us=list(times), digest=self.weights.digest())
+        losses = [loss / self.plan.batch for loss in losses]
+        trace.emit("metered", losses=losses, times_us=list(times), digest=self.weights.digest())
 
     def plain(self, pause=None):
         """Runs the steps that are left, or until the curve is flat; False when `pause(step)` asked to stop before.
@@ -126,7 +133,9 @@ class Training:
         curve.restart_clock()
         while self.count < last and not curve.flat:
             self.settings()
-            told = curve.add(self.count, self.step.run(self.batch())[0], size)
+            self.step.run(self.batch())
+            self.step.add_metric(curve.sums, 0, 1)
+            told = curve.add(self.count, size)
             if curve.due(self.count) and curve.judge(self.count, *self.evaluate()) and self.job.get("result"):
                 self.weights.save(self.job["result"])
             paused = pause is not None and self.count < last and pause(self.count)
@@ -150,10 +159,12 @@ class Training:
         for first in range(data.training, data.count, size):
             samples = list(range(first, min(first + size, data.count)))
             missing = size - len(samples)
-            batch_loss, batch_correct = self.step.run(samples + samples[:1] * missing, False)
+            self.step.run(samples + samples[:1] * missing, False)
+            batch_loss, batch_correct = self.step.metric()
             loss, correct = loss + batch_loss, correct + batch_correct
             if missing:
-                copy_loss, copy_correct = self.step.run(samples[:1] * size, False)
+                self.step.run(samples[:1] * size, False)
+                copy_loss, copy_correct = self.step.metric()
                 loss -= copy_loss * missing / size
                 correct -= copy_correct * missing / size
         held_out = data.count - data.training
@@ -199,11 +210,11 @@ def finish(training, pause=None):
         training.weights.save(job["result"])
     if job.get("boot"):
         leave_boot(job["boot"])
-    pager = training.pager
+    bytes_out, bytes_in, retries = training.pager.tally()
     trace.emit(
         "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
         peak_arena_bytes=training.arena.high_water(), digest=training.weights.digest(),
-        bytes_out=pager.bytes_out, bytes_in=pager.bytes_in, retries=pager.retries,
+        bytes_out=bytes_out, bytes_in=bytes_in, retries=retries,
         card_retries=training.card.retries if training.card else 0,
     )
     return True

@@ -11,9 +11,8 @@ from tercet_device.sd import SDCard
 
 _ATTEMPTS = 3
 _RAM = 0x20000000
-_DEADLINE_CYCLES = 600 * 64000
-_CYCLES, _CYCLES_CONTROL, _DEBUG_CONTROL = 0xE0001004, 0xE0001000, 0xE000EDFC
-_KINDS = {
+_DEADLINE_MS = 600
+KINDS = {
     -1: ("card_missing", "the card stopped answering"),
     -2: ("card_refused", "the card refused the transfer"),
     -3: ("card_timeout", "the card did not get ready in time"),
@@ -31,36 +30,40 @@ class NativeCard(SDCard):
 
     def __init__(self, spi, cs, kernels, baudrate, native):
         super().__init__(spi, cs, kernels, baudrate)
-        from machine import mem32
+        self.job = bytearray(tercet_card.JOB_BYTES)
+        self._port = array("I", native + [self._unit, baudrate // 8000 * _DEADLINE_MS])
+        self.send_from(bytearray(tercet_card.SLOT_BYTES))
+        self._under_way = self.pager = None
 
-        mem32[_DEBUG_CONTROL] |= 1 << 24
-        mem32[_CYCLES_CONTROL] |= 1
-        self._job = bytearray(tercet_card.JOB_BYTES)
-        tercet_card.setup(self._job, array("I", native + [self._unit, _CYCLES, _DEADLINE_CYCLES]))
-        self._under_way = None
+    def send_from(self, slot):
+        """Makes `slot` the memory from which everything is sent."""
+        self._slot = slot
+        tercet_card.setup(self.job, self._port, slot)
 
     def begin(self, write, block, view):
         """Starts to move whole blocks between the card and `view`, which must stay where it is until `collect`."""
+        if self.pager:
+            self.pager.drain()
         self._under_way = (write, block, view)
-        tercet_card.start(self._job, write, block, view)
+        tercet_card.start(self.job, write, block, view)
 
     def advance(self):
         """Moves the transfer on; True when `collect` would not wait."""
-        return tercet_card.advance(self._job) != 1
+        return tercet_card.advance(self.job) != 1
 
     def collect(self):
         """Waits for the end of the transfer; one that was damaged, or that nobody heard, is made again, at most twice."""
         write, block, view = self._under_way
         self._under_way = None
         for attempt in range(_ATTEMPTS):
-            result = tercet_card.finish(self._job)
+            result = tercet_card.finish(self.job)
             if result == 0:
                 return
             if result not in (-1, -4) or attempt == _ATTEMPTS - 1:
                 break
             self.retries += 1
-            tercet_card.start(self._job, write, block, view)
-        kind, text = _KINDS[result]
+            tercet_card.start(self.job, write, block, view)
+        kind, text = KINDS[result]
         raise DeviceError(kind, "%s (block %d)" % (text, block))
 
     def readblocks(self, block, buffer, offset=0):

@@ -33,6 +33,8 @@ class Plan:
         if graph_id is not None and self.graph_id != graph_id:
             raise DeviceError("plan", "made for another model")
         self.data = data
+        self.encrypted = bool(self.flags & f.FLAG_ENCRYPTED)
+        self.overlap = bool(self.flags & f.FLAG_OVERLAP)
         self.records = f.HEADER_BYTES
         self.operands = self.records + self.count * f.RECORD_BYTES
         self.dims = self.operands + 2 * operands
@@ -47,7 +49,8 @@ class Plan:
         return struct.unpack_from("<H", self.data, self.operands + 2 * operand)[0] * f.ALIGNMENT
 
     def dim(self, index):
-        return struct.unpack_from("<H", self.data, self.dims + 2 * index)[0]
+        at = self.dims + 2 * index
+        return self.data[at] | self.data[at + 1] << 8
 
     def dim32(self, index):
         """A 32-bit dimension: two entries, low half first."""

@@ -62,15 +62,15 @@ class BlockStore:
     """Pages in `blocks` blocks of a block device from block `first` on."""
 
     def __init__(self, device, first, blocks):
-        self._device, self._first, self.blocks = device, first, blocks
+        self.device, self.first, self.blocks = device, first, blocks
 
     def write(self, block, data):
         self._check(block, data)
-        self._device.writeblocks(self._first + block, data)
+        self.device.writeblocks(self.first + block, data)
 
     def read(self, block, data):
         self._check(block, data)
-        self._device.readblocks(self._first + block, data)
+        self.device.readblocks(self.first + block, data)
 
     def _check(self, block, data):
         if block + len(data) // BLOCK_BYTES > self.blocks:
@@ -79,6 +79,8 @@ class BlockStore:
 
 class FileStore:
     """Pages in a file of the board's own filesystem."""
+
+    device = None
 
     def __init__(self, path, blocks):
         self.blocks = blocks

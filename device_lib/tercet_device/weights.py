@@ -78,13 +78,11 @@ class Weights:
                 continue
             block, offset, bounce = way
             if not arriving:
-                pager.page_in(memory, index, block, offset, nbytes, bounce)
                 # what is counted is the traffic of steps
-                pager.bytes_in -= nbytes
+                pager.page_in(memory, index, block, offset, nbytes, bounce, False)
             yield self._arena.view(offset, nbytes)
             if arriving:
-                pager.page_out(memory, index, block, offset, nbytes, bounce)
-                pager.bytes_out -= nbytes
+                pager.page_out(memory, index, block, offset, nbytes, bounce, False)
 
     def load(self, stream, name):
         """Reads a weights file; raises what `read` raises."""

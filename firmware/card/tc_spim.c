@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * SPIM3 by its registers: one EasyDMA transfer at a time. Transmit buffers share no 8 KB RAM block with what the processor
- * touches meanwhile (errata 195 and 198): the caller computes between transfers, not during those that send data. */
+ * SPIM3 by its registers: one EasyDMA transfer at a time. */
 #include "tc_card.h"
 
 enum { START = 0x010 / 4, END = 0x118 / 4, ENABLE = 0x500 / 4, SCK = 0x508 / 4, MOSI = 0x50C / 4, MISO = 0x510 / 4,
@@ -24,6 +23,8 @@ void tc_spim_open(tc_job_t *job) {
 void tc_spim_close(tc_job_t *job) {
     volatile uint32_t *r = job->port.spim;
     r[ENABLE] = 0;
+    r[END] = 0;
+    (void)r[END]; /* the event is gone before an interrupt of its returns */
     for (int i = 0; i < 6; i++) {
         r[kept[i]] = job->saved[i];
     }
@@ -32,13 +33,15 @@ void tc_spim_close(tc_job_t *job) {
 
 void tc_spim_begin(tc_job_t *job, const void *transmit, uint32_t sent, void *receive, uint32_t received) {
     volatile uint32_t *r = job->port.spim;
+    job->sending = transmit != NULL;
+    job->brief = sent + received <= TC_BRIEF_BYTES;
+    job->moving = true; /* before the start: once something is being sent, its RAM block may be the job's own */
     r[TXD_PTR] = (uint32_t)(uintptr_t)transmit;
     r[TXD_MAXCNT] = sent;
     r[RXD_PTR] = (uint32_t)(uintptr_t)receive;
     r[RXD_MAXCNT] = received;
     r[END] = 0;
     r[START] = 1;
-    job->moving = true;
 }
 
 bool tc_spim_busy(tc_job_t *job) { return job->port.spim[END] == 0; }

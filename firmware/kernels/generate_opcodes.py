@@ -14,7 +14,7 @@ from tercet.plan_format import constants
 
 FIRST_KERNEL = 16  # below: input and labels, which the runtime reads
 MOST_TENSORS, MOST_DIMS = 10, 18  # what the dispatcher holds on its stack
-PLAN_NAMES = ("ALIGNMENT", "RECORD_BYTES", "PAGE_OUT", "TRAINING_ONLY", "EVALUATION_ONLY")
+PLAN_NAMES = ("ALIGNMENT", "RECORD_BYTES", "PAGE_OUT", "PAGE_IN", "WAIT", "TRAINING_ONLY", "EVALUATION_ONLY")
 
 
 def shapes() -> list[int]:

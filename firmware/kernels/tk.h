@@ -65,6 +65,18 @@ size_t tk_high_water(const uint8_t *data, size_t count, uint8_t byte); /* index 
  * order of tk_opcodes.h. Returns 0, or -1 for an opcode that this build does not have. */
 int tk_exec(int opcode, void *const *tensors, const int32_t *dims, const float *hyper);
 
+/* A record that is no kernel's but a transfer of a page, or (TK_WAIT) the wait for those of a tensor. */
+typedef struct {
+    uint32_t opcode, tensor, block, bytes;
+    uint8_t *data;
+} tk_page_t;
+
+/* Who executes such records natively, and works beside the kernels between during(hook, true) and during(hook, false). */
+typedef struct tk_hook {
+    int32_t (*record)(struct tk_hook *hook, const tk_page_t *page); /* 0, or the caller of tk_run is to see to it */
+    void (*during)(struct tk_hook *hook, bool on);
+} tk_hook_t;
+
 /* A plan in memory and the marker pins of its phases (set == 0: none). */
 typedef struct {
     const uint8_t *records;
@@ -76,10 +88,11 @@ typedef struct {
     const float *hyper;
     volatile uint32_t *gpio_set, *gpio_clear;
     uint32_t gpio_shift;
+    tk_hook_t *hook; /* or NULL */
     bool evaluating; /* leaves out what only training needs, or else what only an evaluation needs */
 } tk_plan_t;
 
-/* Executes records pc .. end - 1 as far as they are kernels. Returns the index of the first record that was not
+/* Executes records pc .. end - 1 as far as they are kernels or the hook's. Returns the index of the first record that was not
  * executed (the runtime's own, or end), or -(index + 1) of one that is wrong. */
 int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end);
 

@@ -99,6 +99,8 @@
 #define TK_ALIGNMENT 16
 #define TK_RECORD_BYTES 8
 #define TK_PAGE_OUT 240
+#define TK_PAGE_IN 241
+#define TK_WAIT 242
 #define TK_TRAINING_ONLY 64
 #define TK_EVALUATION_ONLY 32
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Executes the records of a plan as far as they are kernels. The bytes are those of host/tercet/plan_format.py. */
+ * Executes the records of a plan as far as they are native. The bytes are those of host/tercet/plan_format.py. */
 #include "tk_opcodes.h"
 #include "tk.h"
 
@@ -36,19 +36,55 @@ static int execute(const tk_plan_t *plan, const uint8_t *record) {
     return tk_exec(record[0], tensors, dims, plan->hyper);
 }
 
-int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
+/* 0, -1 as above, or 1 when the record is left to the caller */
+static int transfer(const tk_plan_t *plan, const uint8_t *record) {
+    tk_page_t page = {.opcode = record[0], .tensor = u16_at(record + 2)};
+    if (!plan->hook) {
+        return 1;
+    }
+    if (record[0] != TK_WAIT) {
+        uint32_t first = u16_at(record + 4), first_dim = u16_at(record + 6);
+        if (first >= plan->operand_count || first_dim + 4 > plan->dim_count) {
+            return -1;
+        }
+        const uint8_t *dims = plan->dims + 2 * first_dim;
+        uint32_t at = u16_at(plan->operands + 2 * first) * TK_ALIGNMENT;
+        page.block = u16_at(dims) | u16_at(dims + 2) << 16;
+        page.bytes = u16_at(dims + 4) | u16_at(dims + 6) << 16;
+        page.data = plan->arena + at;
+        if (at > plan->arena_bytes || page.bytes > plan->arena_bytes - at) {
+            return -1;
+        }
+    }
+    return plan->hook->record(plan->hook, &page) != 0;
+}
+
+static int32_t run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
     for (; pc < end; pc++) {
         const uint8_t *record = plan->records + pc * TK_RECORD_BYTES;
+        bool paging = record[0] >= TK_PAGE_OUT;
         if (record[1] & (plan->evaluating ? TK_TRAINING_ONLY : TK_EVALUATION_ONLY)) {
             continue;
         }
-        if (record[0] < TK_FIRST_KERNEL || record[0] >= TK_PAGE_OUT) {
+        if (record[0] < TK_FIRST_KERNEL || record[0] > TK_WAIT) {
             return (int32_t)pc;
         }
         mark_phase(plan, record[1]);
-        if (record[0] >= sizeof tk_shapes / sizeof *tk_shapes || execute(plan, record) != 0) {
-            return -(int32_t)pc - 1;
+        bool known = record[0] < sizeof tk_shapes / sizeof *tk_shapes;
+        int status = paging ? transfer(plan, record) : known ? execute(plan, record) : -1;
+        if (status != 0) {
+            return status > 0 ? (int32_t)pc : -(int32_t)pc - 1;
         }
     }
     return (int32_t)pc;
+}
+
+int32_t tk_run(const tk_plan_t *plan, uint32_t pc, uint32_t end) {
+    if (!plan->hook) {
+        return run(plan, pc, end);
+    }
+    plan->hook->during(plan->hook, true);
+    int32_t result = run(plan, pc, end);
+    plan->hook->during(plan->hook, false);
+    return result;
 }

@@ -22,11 +22,11 @@ static mp_buffer_info_t words(mp_obj_t o, size_t count, int flags) {
 }
 
 /* run(args, plan, arena, hyper) -> index of the first record that was not executed, -(index + 1) for a wrong one.
- * args: array('I', [pc, end, records, operands, dims, gpio_set, gpio_clear, shift, evaluating]), the middle three
- * byte offsets. */
+ * args: array('I', [pc, end, records, operands, dims, gpio_set, gpio_clear, shift, hook, evaluating]): records, operands and
+ * dims are byte offsets, hook is the address of a tk_hook_t or 0. */
 static mp_obj_t run(size_t n_args, const mp_obj_t *o) {
     mp_buffer_info_t bytes;
-    const uint32_t *a = words(o[0], 9, MP_BUFFER_READ).buf;
+    const uint32_t *a = words(o[0], 10, MP_BUFFER_READ).buf;
     mp_get_buffer_raise(o[1], &bytes, MP_BUFFER_READ);
     mp_buffer_info_t arena = words(o[2], 0, MP_BUFFER_RW), hyper = words(o[3], TK_HYPER_COUNT, MP_BUFFER_READ);
     uint32_t pc = a[0], end = a[1], records = a[2], operands = a[3], dims = a[4];
@@ -37,7 +37,7 @@ static mp_obj_t run(size_t n_args, const mp_obj_t *o) {
     const uint8_t *plan = bytes.buf;
     tk_plan_t p = {plan + records, plan + operands, plan + dims, (dims - operands) / 2, (bytes.len - dims) / 2,
                    arena.buf, arena.len, hyper.buf, (volatile uint32_t *)(uintptr_t)a[5],
-                   (volatile uint32_t *)(uintptr_t)a[6], a[7], a[8] != 0};
+                   (volatile uint32_t *)(uintptr_t)a[6], a[7], (tk_hook_t *)(uintptr_t)a[8], a[9] != 0};
     return mp_obj_new_int(tk_run(&p, pc, end));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(run_obj, 4, 4, run);
@@ -76,6 +76,35 @@ static mp_obj_t u8_to_f32(size_t n_args, const mp_obj_t *o) {
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(u8_to_f32_obj, 4, 4, u8_to_f32);
+
+/* add(sums, first, arena, byte offset, count): sums[first + i] += the floats in the arena */
+static mp_obj_t add(size_t n_args, const mp_obj_t *o) {
+    mp_buffer_info_t sums = words(o[0], 0, MP_BUFFER_RW), arena = words(o[2], 0, MP_BUFFER_READ);
+    uint32_t first = (uint32_t)mp_obj_get_int(o[1]), at = (uint32_t)mp_obj_get_int(o[3]), count = (uint32_t)mp_obj_get_int(o[4]);
+    if (first > sums.len / 4 || count > sums.len / 4 - first || (at & 3) || at > arena.len || count > (arena.len - at) / 4) {
+        mp_raise_ValueError(MP_ERROR_TEXT("outside a buffer or not at a multiple of 4"));
+    }
+    tk_axpy((float *)sums.buf + first, 1.0f, (const float *)((const uint8_t *)arena.buf + at), count);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(add_obj, 5, 5, add);
+
+/* copy(arena, byte offset, source) */
+static mp_obj_t copy(mp_obj_t arena_in, mp_obj_t at_in, mp_obj_t source_in) {
+    mp_buffer_info_t arena, source;
+    uint32_t at = (uint32_t)mp_obj_get_int(at_in);
+    mp_get_buffer_raise(arena_in, &arena, MP_BUFFER_WRITE);
+    mp_get_buffer_raise(source_in, &source, MP_BUFFER_READ);
+    if (at > arena.len || source.len > arena.len - at) {
+        mp_raise_ValueError(MP_ERROR_TEXT("destination outside the arena"));
+    }
+    volatile uint8_t *to = (uint8_t *)arena.buf + at; /* volatile: a memcpy would have to be linked */
+    for (size_t i = 0; i < source.len; i++) {
+        to[i] = ((const uint8_t *)source.buf)[i];
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(copy_obj, copy);
 
 /* crc32(buffer[, before]) and crc16(buffer[, before]) -> int */
 static mp_obj_t crc32(size_t n_args, const mp_obj_t *o) {
@@ -120,6 +149,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_run, MP_OBJ_FROM_PTR(&run_obj));
     mp_store_global(MP_QSTR_exec, MP_OBJ_FROM_PTR(&exec_obj));
     mp_store_global(MP_QSTR_u8_to_f32, MP_OBJ_FROM_PTR(&u8_to_f32_obj));
+    mp_store_global(MP_QSTR_add, MP_OBJ_FROM_PTR(&add_obj));
+    mp_store_global(MP_QSTR_copy, MP_OBJ_FROM_PTR(&copy_obj));
     mp_store_global(MP_QSTR_crc32, MP_OBJ_FROM_PTR(&crc32_obj));
     mp_store_global(MP_QSTR_crc16, MP_OBJ_FROM_PTR(&crc16_obj));
     mp_store_global(MP_QSTR_fill, MP_OBJ_FROM_PTR(&fill_obj));
@@ -132,6 +163,8 @@ static const mp_rom_map_elem_t globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&run_obj)},
     {MP_ROM_QSTR(MP_QSTR_exec), MP_ROM_PTR(&exec_obj)},
     {MP_ROM_QSTR(MP_QSTR_u8_to_f32), MP_ROM_PTR(&u8_to_f32_obj)},
+    {MP_ROM_QSTR(MP_QSTR_add), MP_ROM_PTR(&add_obj)},
+    {MP_ROM_QSTR(MP_QSTR_copy), MP_ROM_PTR(&copy_obj)},
     {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&crc32_obj)},
     {MP_ROM_QSTR(MP_QSTR_crc16), MP_ROM_PTR(&crc16_obj)},
     {MP_ROM_QSTR(MP_QSTR_fill), MP_ROM_PTR(&fill_obj)},

@@ -30,8 +30,8 @@ class OpCost:
 class PageCost:
     """The cost of a transfer: a fixed part and a part per 512-byte block.
 
-    `fixed_us` and `per_block_us` occupy the bus; `cpu_us_per_block` (checksum, cipher) is CPU time on top of it. Energies are net
-    above the baseline.
+    `fixed_us` and `per_block_us` occupy the bus; `cpu_fixed_us` and `cpu_us_per_block` (checksum, cipher) are CPU time: after it,
+    or, where the table says `overlap`, in it. Energies are net above the baseline.
     """
 
     fixed_us: float = 0.0
@@ -40,14 +40,15 @@ class PageCost:
     fixed_nj: float = 0.0
     per_block_nj: float = 0.0
     provenance: str = "modelled"
+    cpu_fixed_us: float = 0.0
 
     def bus_us(self, nbytes: int) -> float:
         """The time that a transfer of `nbytes` holds the bus."""
         return self.fixed_us + blocks(nbytes) * self.per_block_us
 
     def cpu_us(self, nbytes: int) -> float:
-        """The CPU time that a transfer of `nbytes` takes beside the bus."""
-        return blocks(nbytes) * self.cpu_us_per_block
+        """The CPU time that a transfer of `nbytes` takes."""
+        return self.cpu_fixed_us + blocks(nbytes) * self.cpu_us_per_block
 
     def energy_nj(self, nbytes: int) -> float:
         """The net energy of a transfer of `nbytes`."""
@@ -60,7 +61,7 @@ class CostTable:
 
     `fits` are models of families of shapes (`tercet.autodiff.shape_cost`); `model`, if there is one, answers for signatures that
     were never measured. `step` is what a step costs beside its operators and pages, `power_mw` the rail's power by the state of
-    an idle board.
+    an idle board. `overlap`: transfers run beside the processor; `encrypted`: pages were sealed while they were timed.
     """
 
     board: str
@@ -77,6 +78,7 @@ class CostTable:
     fits: dict[str, Any] = field(default_factory=dict)
     power_mw: dict[str, float] = field(default_factory=dict)
     step: OpCost = field(default_factory=lambda: OpCost(0.0, 0.0))
+    encrypted: bool = False
 
     def op(self, signature: str) -> OpCost:
         """The cost stored under a signature, or the model's answer; raises InputError when there is neither."""
@@ -106,7 +108,7 @@ def to_body(table: CostTable) -> dict[str, Any]:
     """The JSON body of a cost table."""
     return {
         "board": table.board, "firmware": table.firmware, "meter": table.meter,
-        "baseline_mw": table.baseline_mw, "volts": table.volts, "overlap": table.overlap,
+        "baseline_mw": table.baseline_mw, "volts": table.volts, "overlap": table.overlap, "encrypted": table.encrypted,
         "power_mw": table.power_mw, "step": vars(table.step), "page_out": vars(table.page_out), "page_in": vars(table.page_in),
         "ops": {name: vars(cost) for name, cost in table.ops.items()}, "fits": table.fits,
     }  # fmt: skip
@@ -124,16 +126,18 @@ def load(path: str | Path) -> CostTable:
         ops = {name: _cost(OpCost, entry, f"{path}: ops {name}") for name, entry in body["ops"].items()}
         page_out, page_in = (_cost(PageCost, body[side], f"{path}: {side}") for side in ("page_out", "page_in"))
         step = _cost(OpCost, body.get("step", {"time_us": 0.0, "energy_nj": 0.0}), f"{path}: step")
-        board, overlap = str(body["board"]), body.get("overlap", False)
+        board, overlap, encrypted = str(body["board"]), body.get("overlap", False), body.get("encrypted", False)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: not a complete cost table: {error!r}") from error
-    if not isinstance(overlap, bool):
-        raise ArtifactError(f"{path}: overlap is {overlap!r}, true or false was expected")
+    for name, value in (("overlap", overlap), ("encrypted", encrypted)):
+        if not isinstance(value, bool):
+            raise ArtifactError(f"{path}: {name} is {value!r}, true or false was expected")
     return CostTable(
         board, ops, page_out, page_in, artifacts.finite(body.get("baseline_mw", 0.0), f"{path}: baseline_mw"), overlap,
         str(body.get("firmware", "")), str(body.get("meter", "")),
         artifacts.finite(body.get("volts", 3.3), f"{path}: volts"), dict(body.get("inputs", {})),
         fits=dict(body.get("fits", {})), power_mw=dict(body.get("power_mw", {})), step=step,
+        encrypted=encrypted,
     )  # fmt: skip
 
 
@@ -147,7 +151,7 @@ def _cost(kind: Any, entry: dict[str, Any], where: str) -> Any:
     for name, value in entry.items():
         if name == "provenance":
             values[name] = str(value)
-        elif name in ("energy_nj", "fixed_nj", "per_block_nj", "fixed_us"):
+        elif name in ("energy_nj", "fixed_nj", "per_block_nj", "fixed_us", "cpu_fixed_us"):
             values[name] = max(0.0, artifacts.finite(value, f"{where}: {name}", minimum=float("-inf")))
         else:
             values[name] = artifacts.finite(value, f"{where}: {name}")

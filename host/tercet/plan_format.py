@@ -31,7 +31,8 @@ PAGE_OUT, PAGE_IN, WAIT = 240, 241, 242
 PHASES = {"input": 1, "forward": 2, "loss": 3, "backward": 4, "update": 5, "recompute": 6, "paging": 7}
 REPEATED, TRAINING_ONLY, EVALUATION_ONLY = 0x80, 0x40, 0x20
 
-FLAG_ENCRYPTED = 1
+# Pages are sealed; transfers run beside computation, and WAIT records say where one must have ended.
+FLAG_ENCRYPTED, FLAG_OVERLAP = 1, 2
 # The offset of an operand that a record leaves out (a dense layer without bias): no arena reaches it.
 ABSENT = 0xFFFF * ALIGNMENT
 
@@ -178,6 +179,6 @@ def constants() -> dict[str, int]:
         "RECORD_BYTES": RECORD.size, "PERSISTENT_BYTES": PERSISTENT.size,
         "PAGE_OUT": PAGE_OUT, "PAGE_IN": PAGE_IN, "WAIT": WAIT,
         "REPEATED": REPEATED, "TRAINING_ONLY": TRAINING_ONLY, "EVALUATION_ONLY": EVALUATION_ONLY,
-        "FLAG_ENCRYPTED": FLAG_ENCRYPTED, "ABSENT": ABSENT,
+        "FLAG_ENCRYPTED": FLAG_ENCRYPTED, "FLAG_OVERLAP": FLAG_OVERLAP, "ABSENT": ABSENT,
         **{f"PHASE_{name.upper()}": code for name, code in PHASES.items()},
     }

@@ -46,6 +46,12 @@ def card_driver(architecture: str) -> Path | None:
         return None
 
 
+def cipher(architecture: str) -> Path:
+    """The native module that seals pages for an architecture."""
+    name = f"natmod/{architecture}/cipher/tercet_cipher.mpy"
+    return _find(name, f"build/firmware/{name}", f"the cipher for {architecture}", "make kernels")
+
+
 def firmware(target: str) -> Path:
     """The firmware image (Intel HEX) for a target."""
     folder = {"nrf52840dk": "nrf52840"}.get(target, target)

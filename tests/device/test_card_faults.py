@@ -99,7 +99,7 @@ def test_a_bit_that_the_card_forgot_ends_the_step(run: Any) -> None:
     flips = tuple(
         {"fault": "sd_bit_flip", "after": {"sd_blocks_read": count}, "bit": 99, "silent": True} for count in range(4, 12)
     )
-    with pytest.raises(BoardError, match="fails its checksum") as error:
+    with pytest.raises(BoardError, match="fails its check") as error:
         run(faults=flips)
     assert "another card" in error.value.hint
 

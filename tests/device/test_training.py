@@ -115,7 +115,7 @@ loop.main({str(tmp_path / "job.json")!r})
 """
     error = last(run(code.format(first=2), tmp_path), "error")
     assert error["kind"] == "page"
-    assert "checksum" in error["text"]
+    assert "fails its check" in error["text"]
 
 
 def test_a_page_that_is_damaged_once_is_read_again(tmp_path: Path) -> None:

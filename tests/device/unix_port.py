@@ -20,7 +20,7 @@ def run(code: str, folder: Path, heap: str = "2m", operators: str = "mlp") -> li
     """The tagged lines that `code` prints; fails the test when the program raises."""
     if not MICROPYTHON.exists():
         pytest.skip("MicroPython's unix port is not built: make firmware")
-    paths = [str(ROOT / "device_lib"), str(KERNELS / operators), ".frozen"]
+    paths = [str(ROOT / "device_lib"), str(KERNELS / operators), str(KERNELS / "cipher"), ".frozen"]
     program = folder / "program.py"
     program.write_text(f"import sys\nsys.path[:] = {paths!r}\n{code}\n")
     done = subprocess.run(

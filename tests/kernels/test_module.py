@@ -67,7 +67,7 @@ def test_a_plan_runs_up_to_the_first_record_of_the_runtime(on_unix):
     result = on_unix(f"""
 put(64, 1, 2, 3); put(128, 1, 0, 1, -1, 0, -2); put(192, 0.5, 0.25)
 plan = {records!r} + bytes(array("H", {operands})) + bytes(array("H", [1, 3, 2, 1]))
-args = array("I", [0, 3, 0, 24, {24 + 16}, 0, 0, 0, 0])
+args = array("I", [0, 3, 0, 24, {24 + 16}, 0, 0, 0, 0, 0])
 result = [k.run(args, plan, arena, hyper), get(0, 2), get(128, 6), get(192, 2)]
 args[1] = 1
 result.append(k.run(args, plan, arena, hyper))
@@ -84,7 +84,7 @@ def test_wrong_records_are_named(on_unix):
 def run(records, operands, end):
     plan = records + bytes(array("H", operands)) + bytes(array("H", [1, 3, 2, 1]))
     dims = len(records) + 2 * len(operands)
-    return k.run(array("I", [0, end, 0, len(records), dims, 0, 0, 0, 0]), plan, arena, hyper)
+    return k.run(array("I", [0, end, 0, len(records), dims, 0, 0, 0, 0, 0]), plan, arena, hyper)
 result = [run({bad_opcode!r}, [0, 4, 8, 12], 2), run({outside!r}, [0, 4, 8, 12], 1), run({outside!r}, [0, 4, 8, 12, 64], 1)]
 """)
     assert result == [-2, -1, -1]

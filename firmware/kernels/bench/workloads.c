@@ -132,5 +132,11 @@ const workload_t workloads[] = {
     {"int8-dense-128x784", int8_memory, int8_dense, 128 * 784},
     {"int8-conv2d-3x3-8-16-16x16", int8_memory, int8_conv, 8 * 16 * 9 * 256},
     {"int8-depthwise-3x3-16-32x32", int8_memory, int8_depthwise, 9 * 16 * 1024},
+    {"crc16-512-bytes", page_memory, page_crc16, 0},
+    {"crc32-512-bytes", page_memory, page_crc32, 0},
+    {"chacha20-512-bytes", page_memory, page_chacha, 0},
+    {"poly1305-512-bytes", page_memory, page_poly, 0},
+    {"chacha20-poly1305-512-bytes", page_memory, page_seal, 0},
+    {"aes-ctr-by-ecb-512-bytes", page_memory, page_ecb, 0},
 };
 const uint32_t workload_count = sizeof workloads / sizeof *workloads;

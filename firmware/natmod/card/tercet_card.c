@@ -3,33 +3,33 @@
  * allocated and several may exist. */
 #include "py/dynruntime.h"
 
-#include "tc_card.h"
+#include "../../card/tc_pager.h"
 
-static tc_job_t *job_of(mp_obj_t o) {
+static mp_buffer_info_t words(mp_obj_t o, size_t bytes, int flags) {
     mp_buffer_info_t info;
-    mp_get_buffer_raise(o, &info, MP_BUFFER_RW);
-    if (info.len < sizeof(tc_job_t) || ((uintptr_t)info.buf & 3)) {
-        mp_raise_ValueError(MP_ERROR_TEXT("a job needs JOB_BYTES at a multiple of 4"));
+    mp_get_buffer_raise(o, &info, flags);
+    if (info.len < bytes || ((uintptr_t)info.buf & 3)) {
+        mp_raise_ValueError(MP_ERROR_TEXT("buffer too short or not at a multiple of 4"));
     }
-    return info.buf;
+    return info;
 }
 
-/* setup(job, array('I', [spim, cs set, cs clear, cs mask, frequency, sck, mosi, miso, unit, cycles, deadline])) */
-static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in) {
-    mp_buffer_info_t info;
-    mp_get_buffer_raise(settings_in, &info, MP_BUFFER_READ);
-    if (info.len < sizeof(tc_port_t)) {
-        mp_raise_ValueError(MP_ERROR_TEXT("too few settings"));
-    }
+static tc_job_t *job_of(mp_obj_t o) { return words(o, sizeof(tc_job_t), MP_BUFFER_RW).buf; }
+
+/* setup(job, array('I', [spim, cs set, cs clear, cs mask, frequency, sck, mosi, miso, unit, deadline bytes]), slot): everything
+ * is sent from `slot`, of SLOT_BYTES at least */
+static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in, mp_obj_t slot_in) {
+    mp_buffer_info_t info = words(settings_in, sizeof(tc_port_t), MP_BUFFER_READ);
     tc_job_t *job = job_of(job_in);
-    const uint32_t *words = info.buf;
+    const uint32_t *from = info.buf;
     uint32_t *port = (uint32_t *)&job->port;
     for (size_t i = 0; i < sizeof(tc_port_t) / 4; i++) {
-        port[i] = words[i];
+        port[i] = from[i];
     }
+    job->slot = words(slot_in, TC_SLOT_BYTES, MP_BUFFER_RW).buf;
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(setup_obj, setup);
+static MP_DEFINE_CONST_FUN_OBJ_3(setup_obj, setup);
 
 /* start(job, write, block, buffer): begins a transfer; the buffer must live until it has ended */
 static mp_obj_t start(size_t n_args, const mp_obj_t *o) {
@@ -39,7 +39,8 @@ static mp_obj_t start(size_t n_args, const mp_obj_t *o) {
     if (data.len == 0 || data.len % TC_BLOCK_BYTES) {
         mp_raise_ValueError(MP_ERROR_TEXT("whole blocks of 512 bytes are needed"));
     }
-    tc_start(job_of(o[0]), write, (uint32_t)mp_obj_get_int_truncated(o[2]), data.buf, data.len / TC_BLOCK_BYTES);
+    job_of(o[0])->guard = NULL;
+    tc_start(job_of(o[0]), write, (uint32_t)mp_obj_get_int_truncated(o[2]), data.buf, data.len);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(start_obj, 4, 4, start);
@@ -52,6 +53,64 @@ static MP_DEFINE_CONST_FUN_OBJ_1(advance_obj, advance);
 static mp_obj_t finish(mp_obj_t job_in) { return mp_obj_new_int(tc_finish(job_of(job_in))); }
 static MP_DEFINE_CONST_FUN_OBJ_1(finish_obj, finish);
 
+static tc_pager_t *pager_of(mp_obj_t o) { return words(o, sizeof(tc_pager_t), MP_BUFFER_RW).buf; }
+
+/* open(pager, job, kept, vectors, key, array('I', [first block, blocks, overlap])) -> what the kernels take as their hook.
+ * `kept` has KEPT_BYTES a tensor, `vectors` 512 bytes, `key` 32 or, without encryption, none. */
+static mp_obj_t open(size_t n_args, const mp_obj_t *o) {
+    tc_pager_t *pager = pager_of(o[0]);
+    mp_buffer_info_t kept = words(o[2], 0, MP_BUFFER_RW), key;
+    const uint32_t *settings = words(o[5], 12, MP_BUFFER_READ).buf;
+    mp_get_buffer_raise(o[4], &key, MP_BUFFER_READ);
+    if (key.len != 0 && key.len != TC_KEY_BYTES) {
+        mp_raise_ValueError(MP_ERROR_TEXT("a key has 32 bytes"));
+    }
+    pager->job = job_of(o[1]);
+    pager->kept = kept.buf;
+    pager->pages = kept.len / sizeof(tc_kept_t);
+    pager->vectors = (uint32_t *)(((uintptr_t)words(o[3], 512, MP_BUFFER_RW).buf + 255) & ~(uintptr_t)255);
+    for (size_t i = 0; i < key.len; i++) {
+        ((uint8_t *)pager->key)[i] = ((const uint8_t *)key.buf)[i];
+    }
+    pager->encrypted = key.len != 0;
+    pager->first = settings[0];
+    pager->blocks = settings[1];
+    pager->overlap = settings[2] != 0;
+    tc_pager_open(pager);
+    return mp_obj_new_int_from_uint((uintptr_t)pager);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(open_obj, 6, 6, open);
+
+/* drain(pager) -> 0, or what went wrong; nothing is under way any more */
+static mp_obj_t drain(mp_obj_t pager) { return mp_obj_new_int(tc_pager_drain(pager_of(pager))); }
+static MP_DEFINE_CONST_FUN_OBJ_1(drain_obj, drain);
+
+/* move(pager, array('I', [opcode, tensor, block, bytes]), memory, offset) -> 0, or what went wrong */
+static mp_obj_t move(size_t n_args, const mp_obj_t *o) {
+    const uint32_t *page = words(o[1], 16, MP_BUFFER_READ).buf;
+    mp_buffer_info_t memory = words(o[2], 0, MP_BUFFER_RW);
+    uint32_t at = (uint32_t)mp_obj_get_int(o[3]);
+    if (at > memory.len || page[3] > memory.len - at) {
+        mp_raise_ValueError(MP_ERROR_TEXT("outside the memory"));
+    }
+    const tk_page_t moved = {page[0], page[1], page[2], page[3], (uint8_t *)memory.buf + at};
+    return mp_obj_new_int(tc_pager_move(pager_of(o[0]), &moved));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(move_obj, 4, 4, move);
+
+/* state(pager, array('I', 6)): bytes out, bytes in, retries, what went wrong (negated), tensor and block where */
+static mp_obj_t state(mp_obj_t pager_in, mp_obj_t to_in) {
+    const tc_pager_t *pager = pager_of(pager_in);
+    uint32_t *to = words(to_in, 24, MP_BUFFER_RW).buf;
+    const uint32_t values[6] = {pager->bytes_out, pager->bytes_in, pager->retries, (uint32_t)-pager->error,
+                                pager->failed.tensor, pager->failed.block};
+    for (int i = 0; i < 6; i++) {
+        to[i] = values[i];
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(state_obj, state);
+
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
     mp_store_global(MP_QSTR_JOB_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_job_t)));
@@ -59,5 +118,12 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_start, MP_OBJ_FROM_PTR(&start_obj));
     mp_store_global(MP_QSTR_advance, MP_OBJ_FROM_PTR(&advance_obj));
     mp_store_global(MP_QSTR_finish, MP_OBJ_FROM_PTR(&finish_obj));
+    mp_store_global(MP_QSTR_SLOT_BYTES, MP_OBJ_NEW_SMALL_INT(TC_SLOT_BYTES));
+    mp_store_global(MP_QSTR_PAGER_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_pager_t)));
+    mp_store_global(MP_QSTR_KEPT_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_kept_t)));
+    mp_store_global(MP_QSTR_open, MP_OBJ_FROM_PTR(&open_obj));
+    mp_store_global(MP_QSTR_drain, MP_OBJ_FROM_PTR(&drain_obj));
+    mp_store_global(MP_QSTR_move, MP_OBJ_FROM_PTR(&move_obj));
+    mp_store_global(MP_QSTR_state, MP_OBJ_FROM_PTR(&state_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -20,7 +20,7 @@ BENCHES = {
     "kernels": ("tercet.profile.kernels:run", True),
     "solver": ("tercet.solve.bench:run", False),
     "board": ("tercet.board.speed:run", False),
-    "runtime": ("tercet.profile.runtime:run", True),
+    "runtime": ("tercet.cli.streaming:run", True),
     "compress": ("tercet.cli.bench:compression", True),
     "profile": ("tercet.cli.prediction:run", True),
     "packed": ("tercet.cli.bench:packed", True),

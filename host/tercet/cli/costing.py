@@ -32,23 +32,24 @@ _CASES_A_RUN = 60
 
 
 def cost_table(
-    path: Path, graph: Graph, packed: PackedData, board: Board, bench: Bench, meter: Meter | None, say: Callable[[str], None]
-) -> CostTable:
+    path: Path, graph: Graph, packed: PackedData, board: Board, bench: Bench, meter: Meter | None, say: Callable[[str], None],
+    encrypted: bool = True, overlap: bool = False,
+) -> CostTable:  # fmt: skip
     """The costs in `path`, completed: what it lacks for `graph`, or has of another board, firmware or meter, is measured.
 
     Writes `path`. Raises MeterError when a measurement is invalid, BoardError when the board fails.
     """
-    subject = Subject(board, bench, meter, work.operator_set(graph), packed, say)
+    subject = Subject(board, bench, meter, work.operator_set(graph), packed, say, encrypted, overlap)
     return subject.complete(path, cases.of_graph(graph), Effort())
 
 
 def grid_table(
     path: Path, wanted: list[Case], packed: PackedData, board: Board, bench: Bench, meter: Meter | None,
-    say: Callable[[str], None],
+    say: Callable[[str], None], encrypted: bool = True, overlap: bool = False,
 ) -> CostTable:  # fmt: skip
     """The costs in `path`, completed by those of a grid's cases, with the models fitted to all of them and the idle power."""
     operators = max((work.set_of(case.name.partition(":")[0]) for case in wanted if not case.python), key=work.SETS.index)
-    subject = Subject(board, bench, meter, operators, packed, say)
+    subject = Subject(board, bench, meter, operators, packed, say, encrypted, overlap)
     found = subject.complete(path, wanted, grid.EFFORT)
     found = replace(found, fits=shape_cost.to_fits(fit.fit(found)))
     if meter and not found.power_mw:
@@ -67,6 +68,8 @@ class Subject:
     operators: str
     packed: PackedData
     say: Callable[[str], None]
+    encrypted: bool = True
+    overlap: bool = False
 
     def __post_init__(self) -> None:
         self.target = targets.load(self.bench.target)
@@ -75,7 +78,10 @@ class Subject:
         self._data = dataset_file.encode(self.packed)
         identity = self.board.identity()
         meter = self.meter.capabilities.name if self.meter else "none"
-        self._names = {"board": identity["machine"], "firmware": identity["version"], "meter": meter}
+        self._names: dict[str, Any] = {
+            "board": identity["machine"], "firmware": identity["version"], "meter": meter, "encrypted": self.encrypted,
+            "overlap": self.overlap and bool(self.target.card.get("native")),
+        }  # fmt: skip
         self._inputs = {name.rpartition("/")[2]: artifacts.sha256_bytes(content) for name, content in self._files.items()}
         self._inputs["data"] = artifacts.sha256_bytes(self._data)
 
@@ -107,10 +113,14 @@ class Subject:
             card.place_files(self.board, target, {job.DATA_BLOCK: self._data}, self.bench.card_image, self.operators)
             place = job.data_place(self._data, target)
         store = {"kind": "card", **target.card} if target.card else None
-        return profiling.Bench(self.board, target, self.meter, data=place, store=store, pins=self.pins, progress=self.say)
+        return profiling.Bench(
+            self.board, target, self.meter, data=place, store=store, encrypted=self.encrypted, overlap=self.overlap,
+            pins=self.pins, progress=self.say,
+        )  # fmt: skip
 
     def _measure(self, runner: profiling.Bench, wanted: list[Case], pages: bool, effort: Effort) -> CostTable:
         paging = cases.pages() if pages and self.target.card else []
+        paging += cases.beside() if paging and runner.overlap else []
         raw = runner.run([cases.empty(), *wanted, *paging], effort)
         provenance = self.meter.capabilities.provenance if self.meter else "modelled"
         volts = raw.capture.volts if raw.capture and raw.capture.volts else 0.0

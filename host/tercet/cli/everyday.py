@@ -26,11 +26,13 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 @click.option("--optimizer", default="sgd", show_default=True, help="The grid's optimizer: sgd, momentum, nesterov, adam, adamw.")
 @click.option("--data", "source", required=True, help="The data whose reading is to be timed: a named set or an .npz file.")
 @options.hardware
+@options.encrypt
+@options.overlap
 @click.option("-o", "--out", default="costs.json", show_default=True, type=click.Path(path_type=Path), help="Where to write it.")
 @options.json_option
 def profile(
     graph_file: str | None, grid: str | None, source: str, board_name: str | None, bench_file: str | None, out: Path,
-    as_json: bool, **settings: str,
+    encrypt: bool, overlap: bool, as_json: bool, **settings: str,
 ) -> None:  # fmt: skip
     """Time and meter every operator of GRAPH, or a grid of shapes, and the card's pages; what costs.json holds is kept.
 
@@ -47,9 +49,11 @@ def profile(
     with benches.select(board_name, bench_path, sd=out.with_suffix(".card.img")) as bench, costing.flashed(bench) as parts:
         if grid:
             packed = data.load(source)
-            table = costing.grid_table(out, grids.of_name(grid, packed.rows.shape[1], **settings), packed, *parts, options.say)
+            wanted = grids.of_name(grid, packed.rows.shape[1], **settings)
+            table = costing.grid_table(out, wanted, packed, *parts, options.say, encrypt, overlap)
         else:
-            table = costing.cost_table(out, graphs.load(str(graph_file)), data.load(source), *parts, options.say)
+            graph = graphs.load(str(graph_file))
+            table = costing.cost_table(out, graph, data.load(source), *parts, options.say, encrypt, overlap)
     options.show(costing.describe(table, out), as_json, costing.text(table, out))
 
 
@@ -73,6 +77,8 @@ def profile(
 @click.option("--seed", default=1, show_default=True, help="Orders the samples.")
 @options.course
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same job, with the same bits.")
+@options.encrypt
+@options.overlap
 @OUT
 @options.json_option
 def train(
@@ -89,6 +95,8 @@ def train(
       tercet train demo --data digits --ram 96k --checkpoint-every 20 --resume
       tercet train demo --data digits --ram 96k --steps 2000 --validate-every 25 --patience 4
     """
+    if not settings["encrypt"]:
+        options.say(options.PLAIN_PAGES)
     request = pipeline.Request(ram_bytes=ram, optimizer=work.optimizer_settings(optimizer, rate, rate_schedule), **settings)
     bench_path = Path(bench_file) if bench_file else None
     start = {"state": request.path("board"), "sd": request.path("card.img")}

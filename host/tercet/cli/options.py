@@ -61,6 +61,17 @@ bench_option = click.option(
 tile_option = click.option("--tile-bytes", type=Size(), help="Divide larger weights into tiles of outputs, for paging.")
 out_option = click.option("-o", "--out", type=click.Path(), help="Where to write the result.")
 
+encrypt = click.option(
+    "--encrypt/--no-encrypt", default=True, show_default=True,
+    help="Seal pages under a key that never leaves the board's RAM; without it they are only checked against accidents.")
+overlap = click.option(
+    "--overlap/--no-overlap", default=False, show_default=True,
+    help="Move pages beside computation, where the board's card driver is native; takes 8 KB of its heap.")
+PLAIN_PAGES = (
+    "--no-encrypt: pages go to the card in the clear. Whoever reads the card reads activations, hence about samples; "
+    "whoever writes to it can change the training unseen. Only accidents are noticed, by CRC-32."
+)
+
 
 def hardware(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --board and --bench."""

@@ -52,6 +52,8 @@ class Request:
     deadline_ms: float | None = None
     steps: int = 200
     seed: int = 1
+    encrypt: bool = True
+    overlap: bool = False
     metered_steps: int = 20
     time_limit_s: float = 60.0
     validate_every: int = 0
@@ -94,7 +96,10 @@ def schedule(request: Request, problem: Problem, graph: Graph, target: str) -> t
     while True:
         shrunk = problem.with_budgets(budget, problem.deadline_ns, problem.card_bytes)
         found = solve(shrunk, "exact", time_limit_s=request.time_limit_s)
-        plan = lower.lower(graph, found.schedule, target=target, budget_bytes=request.ram_bytes, overlap=problem.overlap)
+        plan = lower.lower(
+            graph, found.schedule, target=target, budget_bytes=request.ram_bytes, overlap=problem.overlap,
+            encrypted=request.encrypt,
+        )  # fmt: skip
         if plan.peak_bytes <= request.ram_bytes:
             break
         budget -= plan.peak_bytes - request.ram_bytes
@@ -107,7 +112,10 @@ def schedule(request: Request, problem: Problem, graph: Graph, target: str) -> t
 def problem_of(request: Request, graph: Graph, table: CostTable) -> Problem:
     """The scheduling problem under the request's budgets."""
     hashes = {name: artifacts.sha256_file(request.path(f"{name}.json")) for name in ("graph", "costs")}
-    return from_graph(graph, table, ram_bytes=request.ram_bytes, deadline_ms=request.deadline_ms, inputs=hashes)
+    return from_graph(
+        graph, table, ram_bytes=request.ram_bytes, deadline_ms=request.deadline_ms, inputs=hashes,
+        overlap=table.overlap and request.overlap,
+    )  # fmt: skip
 
 
 def check_fits(request: Request, found: Solution) -> None:

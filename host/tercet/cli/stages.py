@@ -54,14 +54,15 @@ def graph(model_file: str, as_json: bool, out: str, **settings: Any) -> None:
 @click.argument("schedule_file", metavar="SCHEDULE", type=click.Path(exists=True, dir_okay=False))
 @click.option("--target", default="nrf52840dk", show_default=True, help="The kind of board; `tercet targets` lists them.")
 @click.option("--ram", type=options.Size(), help="Refuse a plan whose arena is larger.")
-@click.option("--overlap/--no-overlap", default=False, help="The card works beside the processor.")
+@options.overlap
+@options.encrypt
 @click.option("-o", "--out", default="plan.bin", show_default=True, type=click.Path(), help="Where to write it.")
 @options.json_option
-def plan(graph_file: str, schedule_file: str, target: str, ram: int | None, overlap: bool, out: str, as_json: bool) -> None:
+def plan(graph_file: str, schedule_file: str, out: str, as_json: bool, **settings: Any) -> None:
     """Lower SCHEDULE to plan.bin: offsets and records for the board; plan.txt beside it can be read.
 
     \b
     Example:
       tercet plan graph.json schedule.json --ram 96k
     """
-    options.show(work.write_plan(Path(graph_file), Path(schedule_file), target, ram, overlap, Path(out)), as_json)
+    options.show(work.write_plan(Path(graph_file), Path(schedule_file), Path(out), **settings), as_json)

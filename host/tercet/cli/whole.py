@@ -40,7 +40,10 @@ def everything(
     meter = open_meter(bench.meter, region_pin=bench.pins.region) if bench.meter else None
     try:
         with Board(bench.serial) as board:
-            table = costing.cost_table(request.path("costs.json"), graph, packed, board, bench, meter, bar.say)
+            table = costing.cost_table(
+                request.path("costs.json"), graph, packed, board, bench, meter, bar.say,
+                request.encrypt, request.overlap,
+            )  # fmt: skip
             problem = pipeline.problem_of(request, graph, table)
             if deadline is not None:
                 problem = problem.with_budgets(problem.ram_bytes, round(deadline(problem) * 1e6), problem.card_bytes)

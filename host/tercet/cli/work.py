@@ -93,13 +93,13 @@ def build_graph(
 
 
 def write_plan(
-    graph_file: Path, schedule_file: Path, target: str, ram: int | None, overlap: bool, out: Path
+    graph_file: Path, schedule_file: Path, out: Path, *, target: str, ram: int | None, overlap: bool, encrypt: bool
 ) -> dict[str, Any]:
     """Writes plan.bin and plan.txt; raises InfeasibleError when the arena exceeds `ram`."""
     graph = graphs.load(graph_file)
     schedule = schedules.load(schedule_file)
     budget = ram or int(schedule.meta.get("ram_budget_bytes") or 0)
-    plan = lower.lower(graph, schedule, target=target, budget_bytes=budget, overlap=overlap)
+    plan = lower.lower(graph, schedule, target=target, budget_bytes=budget, overlap=overlap, encrypted=encrypt)
     if budget and plan.peak_bytes > budget:
         raise InfeasibleError(
             f"the arena takes {plan.peak_bytes} bytes, the budget is {budget}: placement costs bytes over the live peak",

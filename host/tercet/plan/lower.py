@@ -57,7 +57,8 @@ class Lowering:
     blocks: dict[str, int] = field(default_factory=dict)
     page_blocks: int = 0
     done: set[str] = field(default_factory=set)
-    in_flight: set[str] = field(default_factory=set)
+    arriving: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
     on_card: frozenset[str] = frozenset()
     homes: dict[str, _Buffer] = field(default_factory=dict)  # where weights and state live in the arena
     loss_end: int = 0
@@ -82,8 +83,10 @@ class Lowering:
         """Compute, Recompute or Update."""
         for name in (*node.inputs, *node.mutates):
             self.buffer(name, event)
-            self.wait(name, event)
+            self.wait(name, event, self.arriving)
         sources = dict(node.inplace)
+        for name in (*node.mutates, *sources.values()):
+            self.wait(name, event, self.leaving)
         before = {name: self.live[name] for name in (*node.inputs, *node.mutates)}
         for name in node.outputs:
             if name in sources:
@@ -121,7 +124,7 @@ class Lowering:
         if outward:
             self.reserve(tensor)
             source = self.buffer(tensor, event)
-            self.wait(tensor, event)
+            self.wait(tensor, event, self.arriving)
         else:
             if tensor not in self.blocks:
                 raise InputError(f"schedule: action {event} pages in {tensor}, which was never paged out")
@@ -135,7 +138,7 @@ class Lowering:
         index = self.tensor_index[tensor]
         self.drafts.append(_Draft(opcode, plan_format.PHASES["paging"], index, [source, bounce], dims, event))
         if self.overlap:
-            self.in_flight.add(tensor)
+            (self.leaving if outward else self.arriving).add(tensor)
 
     def begin(self, on_card: frozenset[str]) -> None:
         """The start of a step: weights and state are in the arena, or in the first blocks of the card."""
@@ -152,16 +155,17 @@ class Lowering:
             self.blocks[tensor] = self.page_blocks
             self.page_blocks += -(-self.graph.tensors[tensor].nbytes // BLOCK_BYTES)
 
-    def wait(self, tensor: str, event: int) -> None:
-        """A record that waits for a transfer of `tensor`, when one may be under way."""
-        if tensor in self.in_flight:
-            self.in_flight.discard(tensor)
+    def wait(self, tensor: str, event: int, under_way: set[str]) -> None:
+        """A record that waits for the transfers of `tensor`, when it is among those under way (`arriving` or `leaving`)."""
+        if tensor in under_way:
+            self.arriving.discard(tensor)
+            self.leaving.discard(tensor)
             phase, index = plan_format.PHASES["paging"], self.tensor_index[tensor]
             self.drafts.append(_Draft(plan_format.WAIT, phase, index, [], (), event))
 
     def free(self, tensor: str, event: int) -> None:
         """The end of a tensor's buffer; the metric stays, since the loop reads it after the step."""
-        self.wait(tensor, event)
+        self.wait(tensor, event, self.arriving | self.leaving)
         if self.graph.tensors[tensor].kind != "metric":
             self.buffer(tensor, event).end = event
             del self.live[tensor]
@@ -185,8 +189,8 @@ def _walk(graph: Graph, schedule: Schedule, overlap: bool) -> Lowering:
             state.free(action.tensor, event)
         else:
             state.transfer(action.tensor, event, isinstance(action, PageOut))
-    for name in list(state.in_flight):
-        state.wait(name, len(schedule.actions))
+    for name in sorted(state.arriving | state.leaving):
+        state.wait(name, len(schedule.actions), state.arriving | state.leaving)
     for buffer in state.buffers:
         buffer.end = len(schedule.actions) + 1 if buffer.end is None else buffer.end
     return state
@@ -214,8 +218,10 @@ def _prepare_evaluation(state: Lowering) -> None:
                     useless.phase |= plan_format.TRAINING_ONLY
 
 
-def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, overlap: bool = False) -> Plan:
-    """The plan of a legal schedule on board `target`.
+def lower(
+    graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, overlap: bool = False, encrypted: bool = True
+) -> Plan:  # fmt: skip
+    """The plan of a legal schedule on board `target`; `encrypted`: its pages are sealed, not only checked.
 
     `peak_bytes` is the arena's whole extent: weights, state, activations, workspace and buffers. Raises
     InputError when the schedule does not fit the graph. The caller compares the extent with the budget: placement
@@ -235,9 +241,10 @@ def lower(graph: Graph, schedule: Schedule, *, target: str, budget_bytes: int, o
         Persistent(state.tensor_index[t.name], state.homes[t.name].offset if t.name in state.homes else ABSENT, t.nbytes)
         for t in graph.persistent
     )
+    flags = (plan_format.FLAG_ENCRYPTED if encrypted else 0) | (plan_format.FLAG_OVERLAP if overlap else 0)
     peak = max(b.offset + b.nbytes for b in state.buffers)
     arena_bytes = -(-peak // ALIGNMENT) * ALIGNMENT
     return Plan(
         graph_id(graph), plan_format.board_id(target), arena_bytes, peak, budget_bytes, state.page_blocks, graph.batch,
-        state.loss_end, records, persistents,
+        state.loss_end, records, persistents, flags,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tercet import plan_format
 from tercet.board import sync
 from tercet.board.base import Board
 from tercet.capture import Capture
@@ -26,11 +27,13 @@ _COPIES = 4
 # not every firmware looks for modules where tools put them
 LIBRARY_PATH = "import sys\nif '/lib' not in sys.path: sys.path.append('/lib')\n"
 # the arena first: compiled modules would leave the heap in pieces
-_CODE = LIBRARY_PATH + """from tercet_device import arena
+_CODE = LIBRARY_PATH + """{block}from tercet_device import arena
 arena.reserve({arena_bytes})
 from tercet_device import kernels, profile
 profile.main({path!r})
 """
+# and before it, where it is needed, the memory whose place matters
+BLOCK = "from tercet_device import ram_block\nram_block.reserve()\n"
 _BASELINE_MS = 50
 
 
@@ -61,16 +64,21 @@ class Raw:
 class Bench:
     """A board with device library and kernels on it, perhaps a meter, and what a job needs to know about them.
 
-    `data`: a packed data set, or the entries of a job that say where on the card it is.
+    `data`: a packed data set, or the entries of a job that say where on the card it is. `encrypted`: pages are
+    sealed, `overlap`: moved beside computation, as in training.
     """
 
     def __init__(
         self, board: Board, target: Target, meter: Meter | None = None, *, data: bytes | dict[str, Any] | None = None,
-        store: dict[str, Any] | None = None, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3)),
+        store: dict[str, Any] | None = None, encrypted: bool = True, overlap: bool = False,
+        pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3)),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.board, self.target, self.meter = board, target, meter
         self._data, self._store, self._pins, self._progress = data, store, pins, progress
+        self._encrypted = encrypted
+        # only the native driver works beside the processor
+        self.overlap = bool(overlap and store and store.get("native"))
         self._arena_bytes = 0
 
     def run(self, cases: list[Case], effort: Effort) -> Raw:
@@ -120,7 +128,7 @@ class Bench:
     def _deploy(self, cases: list[Case], repeats: np.ndarray, rounds: int, marked: bool) -> None:
         """Plans and job onto the board."""
         arena_bytes = max(case.arena_bytes for case in cases)
-        page_blocks = sum(case.blocks for case in cases if case.name.startswith("page_out"))
+        page_blocks = sum(case.blocks for case in cases if case.opcode == plan_format.PAGE_OUT)
         plans, table = b"", []
         for case, count in zip(cases, repeats, strict=True):
             data = plan(case, int(count), arena_bytes, page_blocks)
@@ -132,8 +140,9 @@ class Bench:
             "arena_bytes": arena_bytes, "plans": f"{FOLDER}/profile.bin", "cases": table, "hyper": hyper,
             "markers": self.target.markers.get("registers"),
             **(self._data if isinstance(self._data, dict) else {"data": f"{FOLDER}/data.tds" if self._data else None}),
-            "store": self._store, "page_blocks": page_blocks, "pages": len(cases), "rounds": rounds, "marked": marked,
-            "baseline_ms": _BASELINE_MS,
+            "store": self._store, "encrypted": self._encrypted,
+            "overlap": self.overlap, "page_blocks": page_blocks, "pages": len(cases), "rounds": rounds,
+            "marked": marked, "baseline_ms": _BASELINE_MS,
         }  # fmt: skip
         files = {f"{FOLDER}/profile.bin": plans, f"{FOLDER}/profile.json": json.dumps(job).encode()}
         if isinstance(self._data, bytes):
@@ -146,7 +155,7 @@ class Bench:
         """Runs the job and returns the `count` times that it tells."""
         times = np.zeros(count)
         told = 0
-        code = _CODE.format(path=f"{FOLDER}/profile.json", arena_bytes=self._arena_bytes)
+        code = _CODE.format(path=f"{FOLDER}/profile.json", arena_bytes=self._arena_bytes, block=BLOCK if self.overlap else "")
         for event in self.board.run(code, silence_s=120.0):
             if event["event"] == "error":
                 raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")

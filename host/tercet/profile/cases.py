@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tercet import plan_format
 from tercet.autodiff.graph import Graph, Node
@@ -12,15 +12,20 @@ from tercet.kernel_table import KERNELS
 from tercet.plan_format import ABSENT, ALIGNMENT, BLOCK_BYTES, Plan, Record
 
 PAGE_BLOCKS = (1, 4, 16)
-EMPTY = "empty"
+BESIDE_BLOCKS = (2, 12)
+EMPTY, BESIDE = "empty", "beside"
+_PAGING = plan_format.PHASES["paging"]
+# Computation that outlasts the longest of those transfers: dense layers of 16 samples, 64 inputs and 64 outputs.
+_BESIDE_DIMS, _BESIDE_LAYERS = (16, 64, 64, 0), 6
 
 
 @dataclass(frozen=True)
 class Case:
     """Something to time and meter: `offsets` of its operands in an arena of `arena_bytes`, `integers` (first byte, bytes) in it.
 
-    `name` is the signature of a cost, `page_out:N` or `page_in:N` for N blocks, or `empty`. `python` tells whether the board's
-    Python executes it, not the native kernels.
+    `name` is the signature of a cost, `page_out:N` or `page_in:N` for N blocks, `empty`, `beside` for some computation, or
+    `page_out_beside:N` for the two together. `behind` are further records of each repetition. `python` tells whether its time
+    depends on Python, files or the card.
     """
 
     name: str
@@ -34,10 +39,11 @@ class Case:
     batch: int = 1
     features: int = 0
     blocks: int = 0
+    behind: tuple[Record, ...] = ()
 
     @property
     def python(self) -> bool:
-        """Whether Python on the board executes it."""
+        """Whether Python, files or the card are behind it, not the native kernels alone."""
         return self.opcode < 16 or self.opcode >= plan_format.PAGE_OUT
 
 
@@ -101,10 +107,31 @@ def pages(sizes: tuple[int, ...] = PAGE_BLOCKS) -> list[Case]:
         nbytes = count * BLOCK_BYTES
         dims = (block & 0xFFFF, block >> 16, nbytes & 0xFFFF, nbytes >> 16)
         for name, opcode in (("page_out", plan_format.PAGE_OUT), ("page_in", plan_format.PAGE_IN)):
-            phase = plan_format.PHASES["paging"]
-            cases.append(Case(f"{name}:{count}", opcode, phase, index, (0, 0), dims, nbytes, blocks=count))
+            wait = (_wait(index),)
+            cases.append(Case(f"{name}:{count}", opcode, _PAGING, index, (0, 0), dims, nbytes, blocks=count, behind=wait))
         block += count
     return cases
+
+
+def _wait(index: int) -> Record:
+    return Record(plan_format.WAIT, _PAGING, index, (), ())
+
+
+def beside(sizes: tuple[int, ...] = BESIDE_BLOCKS) -> list[Case]:
+    """Transfers under some computation, and that computation alone: what they take of the processor is the difference."""
+    batch, inputs, outputs, _ = _BESIDE_DIMS
+    end = max(sizes) * BLOCK_BYTES
+    offsets = []
+    for elements in (batch * outputs, batch * inputs, inputs * outputs, outputs):
+        offsets.append(end)
+        end += _aligned(4 * elements)
+    layer = Record(KERNELS["dense_forward"].opcode, plan_format.PHASES["forward"], 0, tuple(offsets), _BESIDE_DIMS)
+    layers = (layer,) * _BESIDE_LAYERS
+    alone = Case(BESIDE, layer.opcode, layer.phase, 0, layer.offsets, layer.dims, end, behind=layers[1:])
+    return [alone, *(
+        replace(case, name=case.name.replace(":", f"_{BESIDE}:"), arena_bytes=end, behind=(*layers, _wait(case.index)))
+        for case in pages(sizes)
+    )]  # fmt: skip
 
 
 def empty() -> Case:
@@ -115,6 +142,6 @@ def empty() -> Case:
 def plan(case: Case, repeats: int, arena_bytes: int, page_blocks: int) -> bytes:
     """The bytes of a plan that executes the case `repeats` times."""
     record = Record(case.opcode, case.phase, case.index, case.offsets, case.dims)
-    records = (record,) * (repeats if case.name != EMPTY else 0)
+    records = (record, *case.behind) * (repeats if case.name != EMPTY else 0)
     made = Plan(bytes(8), 0, arena_bytes, arena_bytes, arena_bytes, page_blocks, case.batch, 0, records, ())
     return plan_format.encode(made)

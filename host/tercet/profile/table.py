@@ -9,7 +9,7 @@ from tercet.costs import CostTable, OpCost, PageCost
 from tercet.errors import BoardError
 from tercet.measure.statistics import Estimate, difference, estimate, without_outliers
 from tercet.profile.bench import Raw
-from tercet.profile.cases import EMPTY
+from tercet.profile.cases import BESIDE, EMPTY
 
 _NJ = 1e9
 
@@ -45,36 +45,50 @@ def per_run(raw: Raw) -> dict[str, tuple[Estimate, Estimate]]:
 
 
 def page_cost(costs: dict[str, tuple[Estimate, Estimate]], kind: str, provenance: str) -> PageCost:
-    """The line through the costs of several sizes of `page_out` or `page_in`, by least squares in relative error."""
-    sizes = {int(name.partition(":")[2]): value for name, value in costs.items() if name.startswith(f"{kind}:")}
+    """The lines through the costs of several sizes of `page_out` or `page_in`; their CPU time where computation ran beside."""
+    sizes = _by_blocks(costs, f"{kind}:")
     if len(sizes) < 2:
         return PageCost(provenance="none")
-    blocks = np.array(sorted(sizes), float)
-    fits = []
-    for which in (0, 1):
-        values = np.array([sizes[int(n)][which].mean for n in blocks])
-        weight = 1 / np.maximum(np.abs(values), 1e-9)
-        design = np.stack([np.ones_like(blocks), blocks], axis=1) * weight[:, None]
-        fixed, slope = np.linalg.lstsq(design, values * weight, rcond=None)[0]
-        fits.append((float(fixed), float(slope)))
-    (fixed_us, block_us), (fixed_nj, block_nj) = fits
-    return PageCost(max(fixed_us, 0.0), max(block_us, 0.0), 0.0, max(fixed_nj, 0.0), max(block_nj, 0.0), provenance)
+    fixed_us, block_us = _line({n: time.mean for n, (time, _) in sizes.items()})
+    fixed_nj, block_nj = _line({n: energy.mean for n, (_, energy) in sizes.items()})
+    together = _by_blocks(costs, f"{kind}_{BESIDE}:")
+    alone_us = costs[BESIDE][0].mean if together else 0.0
+    cpu_fixed_us, cpu_block_us = _line({n: time.mean - alone_us for n, (time, _) in together.items()}) if together else (0.0, 0.0)
+    return PageCost(
+        max(fixed_us, 0.0), max(block_us, 0.0), max(cpu_block_us, 0.0), max(fixed_nj, 0.0), max(block_nj, 0.0), provenance,
+        max(cpu_fixed_us, 0.0),
+    )  # fmt: skip
+
+
+def _by_blocks(costs: dict[str, tuple[Estimate, Estimate]], prefix: str) -> dict[int, tuple[Estimate, Estimate]]:
+    return {int(name.removeprefix(prefix)): value for name, value in costs.items() if name.startswith(prefix)}
+
+
+def _line(values: dict[int, float]) -> tuple[float, float]:
+    """(fixed part, part per block) by least squares in relative error."""
+    blocks = np.array(sorted(values), float)
+    ordinates = np.array([values[int(n)] for n in blocks])
+    weight = 1 / np.maximum(np.abs(ordinates), 1e-9)
+    design = np.stack([np.ones_like(blocks), blocks], axis=1) * weight[:, None]
+    fixed, slope = np.linalg.lstsq(design, ordinates * weight, rcond=None)[0]
+    return float(fixed), float(slope)
 
 
 def cost_table(
-    raw: Raw, *, board: str, firmware: str, meter: str, volts: float, provenance: str, inputs: dict[str, str] | None = None
-) -> CostTable:
+    raw: Raw, *, board: str, firmware: str, meter: str, volts: float, provenance: str, encrypted: bool = False,
+    overlap: bool = False, inputs: dict[str, str] | None = None,
+) -> CostTable:  # fmt: skip
     """The cost table of one board, firmware and meter. `provenance` is that of the meter, or of the board's clock without one."""
     costs = per_run(raw)
     ops = {
         name: OpCost(max(time.mean, 0.0), max(energy.mean, 0.0), provenance, _finite(time.ci), _finite(energy.ci))
         for name, (time, energy) in costs.items()
-        if name != EMPTY and not name.startswith("page_")
+        if name not in (EMPTY, BESIDE) and not name.startswith("page_")
     }
     baseline_mw = 0.0 if raw.measurement is None else raw.measurement.baseline.current_a * volts * 1e3
     return CostTable(
         board, ops, page_cost(costs, "page_out", provenance), page_cost(costs, "page_in", provenance), baseline_mw,
-        False, firmware, meter, volts, inputs or {}, step=step_cost(raw, provenance),
+        overlap, firmware, meter, volts, inputs or {}, step=step_cost(raw, provenance), encrypted=encrypted,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Machine:
     bus_free_ns: int = 0
     bus_ns: int = 0
     delays_ns: Iterator[int] = field(default_factory=lambda: repeat(0))  # what each transfer in turn takes longer
+    windows: list[tuple[int, int, int]] = field(default_factory=list)  # of transfers: start, end, the CPU's time in it
 
     def item(self, tensor: str) -> Item:
         if tensor not in self.problem.items:
@@ -74,10 +75,10 @@ class Machine:
         self.live_bytes -= self.problem.items[tensor].nbytes
 
     def settle_in(self, tensor: str) -> None:
-        """Waits for the transfer into `tensor` and checks what arrived."""
+        """Waits for the transfer into `tensor`."""
         end = self.arriving.pop(tensor, None)
         if end is not None:
-            self.spend(max(self.cpu_ns, end), self.problem.items[tensor].in_cpu_ns)
+            self.cpu_ns = max(self.cpu_ns, end)
 
     def settle_out(self, tensor: str) -> None:
         """Waits until nothing is read from `tensor`'s buffer by the card any more."""
@@ -85,13 +86,37 @@ class Machine:
         if end is not None:
             self.cpu_ns = max(self.cpu_ns, end)
 
-    def spend(self, start_ns: int, busy_ns: int) -> None:
-        self.cpu_ns = start_ns + busy_ns
-        self.busy_ns += busy_ns
+    def compute(self, duration_ns: int) -> None:
+        """Computation; while a transfer is under way, it has only what that leaves of the CPU."""
+        self.busy_ns += duration_ns
+        left = duration_ns
+        self.windows = [window for window in self.windows if window[1] > self.cpu_ns]
+        for start, end, share_ns in self.windows:
+            before = min(left, max(0, start - self.cpu_ns))
+            self.cpu_ns += before
+            left -= before
+            if not left:
+                return
+            length, free = end - start, max(0, end - start - share_ns)
+            room = (end - self.cpu_ns) * free // length
+            if left <= room:
+                self.cpu_ns += -(-left * length // free)
+                return
+            self.cpu_ns = end
+            left -= room
+        self.cpu_ns += left
 
-    def transfer(self, duration_ns: int) -> tuple[int, int]:
+    def transfer(self, duration_ns: int, share_ns: int) -> tuple[int, int]:
+        """(start, end) of a transfer on the bus. Checksum and cipher take `share_ns` of the CPU: beside the bus where the board
+        overlaps, else after each other.
+        """
         duration_ns += next(self.delays_ns)
         start = max(self.cpu_ns, self.bus_free_ns)
-        self.bus_free_ns = start + duration_ns
+        self.busy_ns += share_ns
         self.bus_ns += duration_ns
+        self.bus_free_ns = start + duration_ns
+        if not self.problem.overlap:
+            self.bus_free_ns += share_ns
+        elif duration_ns and share_ns:
+            self.windows.append((start, self.bus_free_ns, share_ns))
         return start, self.bus_free_ns

@@ -4,6 +4,7 @@
 RAM is taken and released in the order of the actions; time runs on two clocks, the CPU's and the bus's. A transfer
 starts when its
 action comes up and the bus is free; what needs its result waits for it. Without overlap the CPU waits for every transfer at once.
+With it, checksum and cipher take their share of the CPU from what is computed meanwhile.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def _run(machine: Machine, action: Compute | Recompute | Update, start: int) -> 
     if any(tensor in machine.resident for tensor in taken) or not (first or fresh or taken):
         raise IllegalError(f"every output of {op.name} is in RAM already")
     during = machine.live_bytes + op.workspace_bytes + sum(machine.problem.items[t].nbytes for t in fresh)
-    machine.spend(machine.cpu_ns, op.time_ns if first else op.again_ns)
+    machine.compute(op.time_ns if first else op.again_ns)
     _write(machine, op, fresh)
     phase = op.phase if first else "recompute"
     return Event(
@@ -190,8 +191,7 @@ def _page_out(machine: Machine, action: PageOut, start: int) -> Event:
         raise IllegalError(f"{item.name} is not in RAM")
     machine.settle_in(item.name)
     machine.store(item, machine.resident[item.name])
-    machine.spend(machine.cpu_ns, item.out_cpu_ns)
-    bus_start, bus_end = machine.transfer(item.out_ns)
+    bus_start, bus_end = machine.transfer(item.out_ns, item.out_cpu_ns)
     machine.leaving[item.name] = bus_end
     if not machine.problem.overlap:
         machine.settle_out(item.name)
@@ -207,7 +207,7 @@ def _page_in(machine: Machine, action: PageIn, start: int) -> Event:
     if version != machine.written.get(item.name, 0):
         raise IllegalError(f"the card's copy of {item.name} is stale")
     machine.take(item.name, version)
-    bus_start, bus_end = machine.transfer(item.in_ns)
+    bus_start, bus_end = machine.transfer(item.in_ns, item.in_cpu_ns)
     machine.arriving[item.name] = bus_end
     if not machine.problem.overlap:
         machine.settle_in(item.name)

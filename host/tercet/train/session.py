@@ -26,7 +26,7 @@ heap = gc.mem_free()
 if "/lib" not in sys.path:
     sys.path.append("/lib")
 gc.threshold(2048)
-from tercet_device import arena
+{block}from tercet_device import arena
 arena.reserve({arena_bytes})
 from tercet_device import kernels, data
 data.reserve({training})
@@ -42,6 +42,9 @@ for path in {!r}:
     except OSError:
         pass
 """
+_BLOCK = """from tercet_device import ram_block
+ram_block.reserve()
+"""
 _DRIVER = """
 try:
     from tercet_device import native_card
@@ -56,6 +59,7 @@ HINTS = {
     "card_foreign": "`tercet card prepare` makes a page partition; it writes over data only with --force",
     "card_crc": "shorten the wires, or lower the bus rate in the target file",
     "card_timeout": "the card stalls longer than its specification allows: take another one",
+    "random": "flash a firmware with os.urandom, or train with --no-encrypt",
     "page": "the card changed a page between writing and reading it: take another card",
     "memory": "a smaller --ram budget, or a firmware with a larger heap",
     "plan": "run `tercet plan` for this model and this board again",
@@ -89,6 +93,7 @@ def library_files(target: Target, operators: str) -> Iterator[tuple[str, bytes]]
         name, content = bytecode.of(path)
         yield f"/lib/tercet_device/{name}", content
     yield "/lib/tercet_kernels.mpy", resources.kernels(target.mpy_arch, operators).read_bytes()
+    yield "/lib/tercet_cipher.mpy", resources.cipher(target.mpy_arch).read_bytes()
     driver = resources.card_driver(target.mpy_arch) if target.card.get("native") else None
     if driver is not None:
         yield "/lib/tercet_card.mpy", driver.read_bytes()
@@ -153,7 +158,7 @@ def program(job: Job, resume: bool) -> str:
     store = settings.get("card") or settings["store"] or {}
     return _START.format(
         path=job.path, resume=resume, arena_bytes=settings["arena_bytes"], training=settings["training"],
-        driver=_DRIVER if store.get("native") else "",
+        driver=_DRIVER if store.get("native") else "", block=_BLOCK if settings["overlap"] and store.get("native") else "",
     )  # fmt: skip
 
 

@@ -86,7 +86,8 @@ def test_a_profile_runs_on_micropython(console, graph, monkeypatch):
     target = load_target("nrf52840dk")
     target.markers.clear()
     with Board(console.port) as board:
-        paths = [str(ROOT / "device_lib"), str(ROOT / "build/firmware/natmod/x64/mlp"), ".frozen"]
+        modules = ROOT / "build/firmware/natmod/x64"
+        paths = [str(ROOT / "device_lib"), str(modules / "mlp"), str(modules / "cipher"), ".frozen"]
         board.exec(f"import sys\nsys.path[:] = {paths!r}")
         made = Bench(board, target, data=data, store={"kind": "file", "path": "pages"})
         raw = made.run([cases.empty(), *cases.of_graph(graph), *cases.pages()], Effort(300, 8, 3))

@@ -49,6 +49,17 @@ def test_paging_by_hand_serial_and_overlapped():
     assert judge(early).time_ns == 5100
 
 
+def test_a_transfer_takes_its_share_of_the_processor_from_what_is_computed_meanwhile():
+    items = {name: replace(item, out_cpu_ns=200, in_cpu_ns=100) for name, item in CHAIN.items.items()}
+    shared = replace(CHAIN, overlap=True, items=items)
+    early = PAGED.replace("free x; compute second;", "compute second; free x;")
+    # `second` takes 1000: 300 of them in the 500 of the page-out, so 200 later; nobody computes while x comes back
+    assert judge(early, shared).time_ns == 4600 + 200
+    # whoever waits for a transfer pays nothing for what is done in it; in turn, everything adds up
+    assert judge(PAGED, shared).time_ns == 5100
+    assert judge(PAGED, replace(shared, overlap=False)).time_ns == 5100 + 300
+
+
 def test_static_power_is_paid_for_the_makespan():
     powered = replace(CHAIN, baseline_mw=2.0)
     assert judge(PAGED, powered).energy_pj == 5500 + 2 * 5100

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a card itself takes, to the byte on its bus: what no driver can be faster than."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tercet.board.base import Board
+
+# token, block and checksum on their way; a token is one byte, whichever way it goes
+_PACKET_BYTES = 1 + 512 + 2
+# Clocks on without a pause and looks afterwards at which byte the card had done: no polling loop widens what is measured.
+_PROBE = """
+import sys
+if '/lib' not in sys.path: sys.path.append('/lib')
+from tercet_device import trace
+from tercet_device.places import open_card
+card = open_card({card!r})
+at = {block}
+seen = bytearray(12288)
+busy, gaps = [], []
+def clock():
+    card._spi.readinto(seen, 0xFF)
+    return bytes(seen)
+card._command(55, 0)
+card._command(23, {blocks})
+card._select()
+assert card._send(25, at * card._unit) == 0
+for _ in range({blocks}):
+    card._spi.write(b"\\xfc" + bytes(514))
+    found = clock()
+    begun = next(i for i in range(16) if found[i] & 0x11 == 1) + 1
+    busy.append(found.find(b"\\xff", begun) - begun)
+card._spi.write(b"\\xfd\\xff")
+stop = clock().find(b"\\xff", 1)
+card._release()
+card._select()
+assert card._send(18, at * card._unit) == 0
+found = clock()
+access = token = found.find(b"\\xfe")
+while True:
+    end = token + 515
+    token = found.find(b"\\xfe", end)
+    if token < 0:
+        break
+    gaps.append(token - end)
+card._send(12, 0)
+card._ready()
+card._release()
+trace.emit("card", busy=busy, stop=stop, access=access, gaps=gaps)
+"""
+
+
+@dataclass(frozen=True)
+class CardTimes:
+    """Microseconds: of a packet on the bus, and of the card after a written block, at the end of many, before the first block of
+    a read and before each further one.
+    """
+
+    packet_us: float
+    busy_us: float
+    stop_us: float
+    access_us: float
+    gap_us: float
+
+    def out_us(self, blocks: int) -> float:
+        """The least time of a page-out of at least two blocks."""
+        return blocks * (self.packet_us + self.busy_us) + self.stop_us
+
+    def in_us(self, blocks: int) -> float:
+        """The least time of a page-in of at least two blocks."""
+        return self.access_us + (blocks - 1) * self.gap_us + blocks * self.packet_us
+
+
+def probe(board: Board, card: dict[str, Any], block: int, blocks: int = 8) -> CardTimes:
+    """What the card of `board` takes at its bus rate; writes zeros to `blocks` blocks from `block` on.
+
+    Medians, so that a block on which the card stalls does not count. Raises BoardError when the card does not answer.
+    """
+    byte_us = 8e6 / card["baudrate"]
+    answer: dict[str, Any] = {}
+    for event in board.run(_PROBE.format(card=card, block=block, blocks=blocks)):
+        answer = event
+    return CardTimes(
+        _PACKET_BYTES * byte_us, median(answer["busy"]) * byte_us, answer["stop"] * byte_us, answer["access"] * byte_us,
+        median(answer["gaps"]) * byte_us,
+    )  # fmt: skip
