@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from tercet import artifacts
-from tercet.solve import instance, platforms
+from tercet.solve import api, instance, platforms
 from tercet.solve import schedule as schedules
+from tercet.solve.baselines.keep_all import peak_bytes
 from tercet.solve.problem import POET
 from tercet.solve.replay import replay
 
@@ -39,6 +40,20 @@ def test_a_published_schedule_replays(path):
     assert outcome.legal, outcome.reason
     assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
     assert outcome.peak_bytes == found.meta["peak_bytes"] and found.inputs == dict(problem.inputs)
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "own").glob("*__50.json")), ids=lambda path: path.stem)
+def test_a_schedule_of_our_own_networks_replays_and_is_the_best(path):
+    found, name = schedules.load(path), path.stem.removesuffix("__50")
+    problem = api.load(
+        FOLDER / "own" / f"{name}.graph.json", FOLDER / "own" / f"{name}.costs.json", ram_bytes=found.meta["ram_budget_bytes"]
+    )
+    assert found.meta["ram_budget_bytes"] == peak_bytes(problem) // 2
+    outcome = replay(problem, found)
+    assert outcome.legal, outcome.reason
+    assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
+    again = api.solve(problem, time_limit_s=120)
+    assert again.status == "optimal" and again.objective_j == pytest.approx(outcome.energy_j, rel=1e-6)
 
 
 PAIRS = [("linear", "m0"), ("resnet18_cifar", "m0"), ("resnet18_cifar", "a72"), ("bert", "a72")]

@@ -42,7 +42,7 @@ def search(
     while climb.policy is not None and time.perf_counter() - started < time_limit_s:
         if climb.stalled >= PATIENCE:
             assert climb.best_policy is not None
-            climb.leave(_neighbour(climb.view, climb.best_policy, rng, paging, rerun, rng.randint(4, 12)))
+            climb.leave(_neighbour(climb.view, climb.best_policy, rng, paging, rerun, rng.choice((4, 8, 16, 40))))
         climb.attempt(_neighbour(climb.view, climb.policy, rng, paging, rerun, rng.choice((1, 1, 2, 3))))
         if climb.best is not told and climb.best and time.perf_counter() - said_s > PAUSE_S:
             told, said_s = climb.best, time.perf_counter()
