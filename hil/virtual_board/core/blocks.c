@@ -31,9 +31,15 @@ void on_conditional(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     }
 }
 
+// Translations of RAM are dropped under both of its addresses, since the engine has the code of both in one place.
 static void request_flush(struct board *b, uint32_t from, uint32_t to)
 {
+    uint32_t at = from & (RAM_CODE_BASE - 1);
     blocks_forget(b, from, to);
+    if (from >= FLASH_BYTES) {
+        blocks_forget(b, RAM_BASE + at, RAM_BASE + at + to - from);
+        blocks_forget(b, RAM_CODE_BASE + at, RAM_CODE_BASE + at + to - from);
+    }
     b->flush_wanted = true;
     b->flush_from = from;
     b->flush_to = to;
@@ -53,7 +59,6 @@ static bool ram_settled(struct board *b, uint32_t address, uint32_t size)
     if (!memcmp(b->ram + at, b->ram_shadow + at, size))
         return true;
     memcpy(b->ram_shadow + at, b->ram + at, size);
-    blocks_forget(b, RAM_CODE_BASE + at, RAM_CODE_BASE + at + size);
     request_flush(b, RAM_BASE + at, RAM_BASE + at + size);
     return false;
 }
@@ -63,14 +68,6 @@ static struct block *block_new(struct board *b, struct block *k, uint32_t addres
 {
     uint32_t first = NOWHERE, last = NOWHERE;
     int conditional = block_decode(b, k, address, size, it, &first, &last);
-    if (address - RAM_BASE < b->ram_bytes) {
-        // Pages of data RAM are translated anew whenever they are written, unseen from here: all their code is hooked.
-        if (b->ram_hook || !conditional)
-            return k;
-        b->ram_hook_wanted = true;
-        request_flush(b, RAM_BASE, RAM_BASE + b->ram_bytes);
-        return NULL;
-    }
     if (*b->hook_begin == first && *b->hook_end == last) {
         if (conditional)
             k->flags |= BLOCK_HOOKED;

@@ -151,9 +151,7 @@ struct board {
     uint8_t *conditional_flash, *conditional_ram;  // extra cycles of a conditional instruction that is executed
     uint64_t *hook_begin, *hook_end;               // bounds of the one code hook, inside the engine's record of it
     bool exact;
-    // All code in data RAM is hooked from its first conditional instruction on: the engine translates it anew whenever
-    // its page is written, which is not seen here.
-    bool ram_executable, fetch_refused, ram_hook_wanted; uc_hook ram_hook;
+    bool fetch_refused;
     bool flush_wanted; uint32_t flush_from, flush_to;
     bool open_it, stepping, fp_trap;
 

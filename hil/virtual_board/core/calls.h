@@ -32,7 +32,6 @@ uint8_t *ram_pointer(struct board *b, uint32_t address, uint32_t bytes);
 void attention_update(struct board *b);
 void board_reset(struct board *b, uint32_t reason);
 
-void ram_executable(struct board *b, bool yes);
 enum { MODEL_ZERO, MODEL_FULL, MODEL_INSTRUCTIONS };
 uint32_t block_cost(const struct board *b, uint32_t cycles);
 void tb_cycle_model(struct board *b, int model);

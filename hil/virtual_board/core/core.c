@@ -73,8 +73,8 @@ static uc_err engine_open(struct board *b)
     uc_ctl_set_cpu_model(b->uc, UC_CPU_ARM_CORTEX_M4);
     uc_ctl_set_tcg_buffer_size(b->uc, 256u << 20);
     e = uc_mem_map_ptr(b->uc, 0, FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, b->flash);
-    e = e ? e : uc_mem_map_ptr(b->uc, RAM_BASE, b->ram_bytes, UC_PROT_ALL, b->ram);
-    e = e ? e : uc_mem_map_ptr(b->uc, RAM_CODE_BASE, b->ram_bytes, UC_PROT_ALL, b->ram_alias);
+    e = e ? e : uc_mem_map_ptr(b->uc, RAM_BASE, b->ram_bytes, UC_PROT_READ | UC_PROT_WRITE, b->ram);
+    e = e ? e : uc_mem_map_ptr(b->uc, RAM_CODE_BASE, b->ram_bytes, UC_PROT_READ | UC_PROT_EXEC, b->ram_alias);
     e = e ? e : uc_mmio_map(b->uc, 0x10000000, 0x2000, ficr_read, b, ficr_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x40000000, 0x80000, apb_read, b, apb_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x50000000, 0x1000, gpio_read, b, gpio_write, b);

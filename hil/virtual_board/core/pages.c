@@ -27,13 +27,18 @@ static void clear_it_state(struct board *b)
         reg_set(b, UC_ARM_REG_XPSR_NZCVQG, xpsr & ~0x0600fc00u);
 }
 
-static uc_prot permissions(struct board *b, uint32_t address)
+// RAM is one memory at two addresses. Code is fetched from the engine's alias of it, by whichever address, and data go to
+// the other mapping, which is never code: the engine looks for code at every store into a page that may hold some, and
+// drops translations unseen. That code has changed is noticed by ram_settled instead.
+static void place(const struct board *b, uint32_t address, bool fetch, uc_tlb_entry *entry)
 {
-    // Pages of data RAM are no code until something is fetched from RAM: the engine looks for code at every store into a
-    // page that may hold some.
-    bool data = address - RAM_BASE < b->ram_bytes && !b->ram_executable;
-    uc_prot all = data ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_ALL;
-    return b->mpu.ctrl & 1 ? all & mpu_permissions(b, address) : all;
+    uint32_t at = address & (RAM_CODE_BASE - 1);
+    entry->paddr = address;
+    entry->perms = UC_PROT_ALL;
+    if (address - RAM_BASE < b->ram_bytes || address - RAM_CODE_BASE < b->ram_bytes) {
+        entry->paddr = fetch ? RAM_CODE_BASE + at : RAM_BASE + at;
+        entry->perms = fetch ? UC_PROT_EXEC : UC_PROT_READ | UC_PROT_WRITE;
+    }
 }
 
 static bool on_page(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry, void *user)
@@ -43,8 +48,9 @@ static bool on_page(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_en
     (void)uc;
     if (type != UC_MEM_FETCH)
         clear_it_state(b);
-    entry->paddr = address;
-    entry->perms = permissions(b, (uint32_t)address);
+    place(b, (uint32_t)address, type == UC_MEM_FETCH, entry);
+    if (b->mpu.ctrl & 1)
+        entry->perms &= mpu_permissions(b, (uint32_t)address);
     if (entry->perms & wanted)
         return true;
     if (type == UC_MEM_FETCH) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The RAM, which the CPU sees at two addresses: one memory, mapped twice into this process, too. The engine tells
-// translations apart by the host address of their code: with one mapping it would look for those of the alias among
-// those of the other address, or the reverse, and keep translations of code that is gone.
+// The RAM, which the CPU sees at two addresses: one memory, mapped twice into this process, too. The engine has data in
+// the one and code in the other (pages.c).
 #define _DEFAULT_SOURCE
 #include "board.h"
 

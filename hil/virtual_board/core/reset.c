@@ -88,7 +88,6 @@ void board_reset(struct board *b, uint32_t reason)
     system_reset(b);
     peripherals_reset(b);
     core_reset(b);
-    ram_executable(b, false);
     power_update(b);
     debug_after_reset(b);
     attention_update(b);

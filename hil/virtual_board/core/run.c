@@ -29,23 +29,11 @@ static void handle_invalid_instruction(struct board *b, uint32_t pc)
     }
 }
 
-// Stores into executable memory are slower, since the engine looks for code there: data RAM becomes executable when the
-// first instruction is fetched from it.
-void ram_executable(struct board *b, bool yes)
-{
-    if (b->ram_executable == yes)
-        return;
-    b->ram_executable = yes;
-    pages_forget(b);
-}
-
 static void handle_memory_fault(struct board *b, uc_err e, uint32_t pc)
 {
     b->bus_fault = false;
     if (pc >= 0xf0000000 && (reg_get(b, UC_ARM_REG_IPSR) & 0x1ff)) {
         exception_return(b, pc | 1);
-    } else if (b->fetch_refused && !b->ram_executable && pc - RAM_BASE < b->ram_bytes) {
-        ram_executable(b, true);
     } else if (b->fetch_refused) {
         fault_raise(b, EXC_MEMORY, 1u << 0, pc);  // IACCVIOL
     } else if (e == UC_ERR_FETCH_UNMAPPED || e == UC_ERR_FETCH_PROT) {
@@ -101,15 +89,9 @@ void cpu_run(struct board *b, size_t count)
         handle_memory_fault(b, e, pc);
     else if (!b->interrupted && !count)
         b->sleeping = true;  // WFI
-    if (b->ram_hook_wanted && !b->ram_hook)
-        uc_hook_add(b->uc, &b->ram_hook, UC_HOOK_CODE, (void *)on_conditional, b, RAM_BASE,
-                    RAM_BASE + (uint64_t)b->ram_bytes - 1);
     if (b->flush_wanted) {
         b->flush_wanted = false;
         uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from, (uint64_t)b->flush_to);
-        if (b->flush_from - RAM_BASE < b->ram_bytes)
-            uc_ctl_remove_cache(b->uc, (uint64_t)b->flush_from - RAM_BASE + RAM_CODE_BASE,
-                                (uint64_t)b->flush_to - RAM_BASE + RAM_CODE_BASE);
         attention_update(b);
     }
 }

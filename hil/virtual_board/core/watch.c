@@ -44,14 +44,20 @@ void cyccnt_settle(struct board *b)
     b->debug.cyccnt_slept = b->slept_cycles;
 }
 
+// The engine sees data of RAM at one address, whichever the program used.
+static uint32_t data_address(const struct board *b, uint32_t address)
+{
+    return address - RAM_CODE_BASE < b->ram_bytes ? address - RAM_CODE_BASE + RAM_BASE : address;
+}
+
 // A watched address was accessed: the CPU halts after the block, as DWT does after the instruction or a few more.
 static void on_watch(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
 {
     struct board *b = user;
     (void)uc; (void)type; (void)size; (void)value;
     for (int i = 0; i < 4; i++) {
-        uint32_t mask = ~((1u << (b->debug.dwt_mask[i] & 31)) - 1);
-        if ((b->debug.dwt_function[i] & 15) >= 5 && ((uint32_t)address & mask) == (b->debug.dwt_comp[i] & mask))
+        uint32_t mask = ~((1u << (b->debug.dwt_mask[i] & 31)) - 1), watched = data_address(b, b->debug.dwt_comp[i] & mask);
+        if ((b->debug.dwt_function[i] & 15) >= 5 && ((uint32_t)address & mask) == watched)
             b->debug.dwt_function[i] |= 1u << 24;  // MATCHED
     }
     if (b->debug.enabled)
@@ -72,7 +78,7 @@ void debug_watch_update(struct board *b)
         if (function < 5 || function > 7)
             continue;
         int types = (function & 1 ? UC_HOOK_MEM_READ : 0) | (function & 2 ? UC_HOOK_MEM_WRITE : 0);
-        uint32_t from = d->dwt_comp[i] & ~(length - 1);
+        uint32_t from = data_address(b, d->dwt_comp[i] & ~(length - 1));
         uc_hook_add(b->uc, &d->watch_hook[i], types, (void *)on_watch, b, from, from + (uint64_t)length - 1);
         changed = true;
     }
