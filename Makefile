@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite clean $(BENCHES)
+.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite soak clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -51,6 +51,8 @@ board-suite: setup ## MicroPython's own tests on the virtual board
 fault-test: setup ## 1,000 power cuts and 10,000 bit flips while the virtual board trains; TENTH=1 for a tenth, SEED=n
 	@$(PYTHON) hil/faults $(if $(TENTH),--tenth) --seed $(or $(SEED),1) --json build/bench/fault-test.json
 
+SLEEP_HOURS := 24
+WORK_HOURS := 2
 soak: setup ## a day asleep and two hours of training on the virtual board; SLEEP_HOURS=, WORK_HOURS=
 	@$(PYTHON) hil/virtual_board/soak.py --image build/firmware/nrf52840/firmware.hex --sleep-hours $(SLEEP_HOURS) \
 	    --work-hours $(WORK_HOURS) --client '.venv/bin/tercet demo --bench {bench} --steps 8000 --out build/soak'
