@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compression table, small: every row on digits with little training, kept weights, the files for the board."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tercet.compress import bench
@@ -8,6 +10,7 @@ from tercet.compress import lab as lab_module
 from tercet.compress.finetune import Recipe
 from tercet.compress.packed import container, integer
 from tercet.compress.subjects import Subject, lenet5, lenet300
+from tercet.errors import InputError
 from tercet.model import Builder
 from tercet.profile import packed
 
@@ -73,3 +76,19 @@ def test_rows_are_medians_and_name_every_seed(lab, subject):
     assert first == {"name": "deep-lenet300-ratio", "value": 4.0, "unit": "x", "provenance": "measured", "seeds": [9, 1, 4],
                      "published": 40}  # fmt: skip
     assert second["value"] == 1.0 and second["published"] is None
+
+
+def test_the_whole_table_and_what_it_leaves_for_the_board(lab, subject, digits, monkeypatch):
+    monkeypatch.setattr(bench.datasets, "load", lambda name, cache: digits)
+    monkeypatch.setattr(bench, "lenet300", lambda: subject)
+    monkeypatch.setattr(bench, "lenet5", lambda: dataclasses.replace(subject, key="lenet5"))
+    monkeypatch.setattr(bench, "SEEDS", (0,))
+    told = []
+    rows = {row["name"]: row for row in bench.run(say=told.append, folder=lab.folder)}
+    assert {"name", "value", "unit", "provenance", "seeds", "published"} == set(rows["deep-lenet5-ratio"])
+    assert any(line.startswith("deep-lenet5-error: ") for line in told)
+    bench.leave_both(say=told.append, folder=lab.folder)
+    for name, count in (("deployed", 359), ("pruned", 100)):
+        assert len(packed.subject_of(lab.folder / name).samples) == count
+    with pytest.raises(InputError, match="no compressed network"):
+        packed.subject_of(lab.folder / "nowhere")
