@@ -32,8 +32,8 @@ from tercet.solve import Problem, Schedule, from_graph, replay, solve
 from tercet.solve.overlap import hide
 from tercet.train import card, job, session
 
-_STEPS = 12
-_SOLVE_S = 20.0
+_STEPS = 6
+_SOLVE_S = 10.0
 MODES = {"plain": False, "sealed": True}
 
 
