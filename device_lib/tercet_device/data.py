@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data set on the board: a packed file whose samples are read in shuffled order, a row at a time.
 
-    "TDS1" | six u32: samples, training samples, features, value bytes (1: u8, 4: f32), label bytes, classes
+    "TDS2" | six u32: samples, training samples, features, value bytes (1: u8, 4: f32), label bytes, classes
     | scale, offset: f32 | rows | labels
+
+Each row and each label has its CRC-32 behind it: a card may forget a bit and not notice. "TDS1" is the same without.
 """
 
 import struct
@@ -14,6 +16,9 @@ from tercet_device.kernels import copy
 _HEADER = "<4sIIIIIIff"
 # a such that a * 2^16 - 1 and a * 2^15 - 1 are prime: the longest period of multiply-with-carry (Marsaglia).
 MULTIPLIER = 16380
+# the CRC-32 of bytes that have their own CRC-32 behind them
+_RIGHT = 0x2144DF1C
+_ATTEMPTS = 3
 _reserved = []
 
 
@@ -39,17 +44,24 @@ class DataSet:
         except OSError:
             raise DeviceError("data", "%s: no such file" % path)
         head = self._file.read(struct.calcsize(_HEADER))
-        if len(head) < struct.calcsize(_HEADER) or head[:4] != b"TDS1":
+        if len(head) < struct.calcsize(_HEADER) or head[:4] not in (b"TDS1", b"TDS2"):
             raise DeviceError("data", "%s: not a packed data set" % path)
         (_, self.count, self.training, self.features, self.value_bytes, self.label_bytes, self.classes,
          scale, offset) = struct.unpack(_HEADER, head)
         self.scale = array("f", [scale, offset])
+        row_bytes = self.features * self.value_bytes
+        check = 4 if head[:4] == b"TDS2" else 0
+        self._crc32, self.retries = None, 0
+        if check:
+            from tercet_device import kernels
+
+            self._crc32 = kernels.crc32
+        self._row, self._label = bytearray(row_bytes + check), bytearray(self.label_bytes + check)
+        self._row_value, self._label_value = memoryview(self._row)[:row_bytes], memoryview(self._label)[: self.label_bytes]
         self._rows = len(head)
-        self._row_bytes = self.features * self.value_bytes
-        self._labels = self._rows + self.count * self._row_bytes
-        if self._file.seek(0, 2) != self._labels + self.count * self.label_bytes:
+        self._labels = self._rows + self.count * len(self._row)
+        if self._file.seek(0, 2) != self._labels + self.count * len(self._label):
             raise DeviceError("data", "%s: truncated" % path)
-        self._row, self._label = bytearray(self._row_bytes), bytearray(self.label_bytes)
         fits = _reserved and len(_reserved[0]) == self.training
         self.order = _reserved.pop() if fits else array("H", range(self.training))
 
@@ -68,16 +80,16 @@ class DataSet:
             order[j] = i
         return state
 
+    def row(self, sample):
+        """The values of a sample as they are stored; the next call writes over them."""
+        self._fetch(self._rows + sample * len(self._row), self._row, sample)
+        return self._row_value
+
     def read_rows(self, arena, offset, samples, kernels):
         """Writes the rows of `samples` (indices) as f32 from `offset` on."""
-        f = self._file
-        row = self._row
-        rows = self._rows
-        row_bytes = self._row_bytes
+        row = self._row_value
         for sample in samples:
-            f.seek(rows + sample * row_bytes)
-            if f.readinto(row) != row_bytes:
-                raise DeviceError("data", "sample %d could not be read" % sample)
+            self.row(sample)
             if self.value_bytes == 1:
                 kernels.u8_to_f32(arena, offset, row, self.scale)
             else:
@@ -86,13 +98,21 @@ class DataSet:
 
     def read_labels(self, arena, offset, samples, nbytes):
         """Writes the labels of `samples` from `offset` on, `nbytes` each."""
-        f = self._file
-        label = self._label
         if nbytes != self.label_bytes:
             raise DeviceError("data", "labels of %d bytes, the plan expects %d" % (self.label_bytes, nbytes))
         for sample in samples:
-            f.seek(self._labels + sample * nbytes)
-            if f.readinto(label) != nbytes:
-                raise DeviceError("data", "label of sample %d could not be read" % sample)
-            copy(arena, offset, label)
+            self._fetch(self._labels + sample * len(self._label), self._label, sample)
+            copy(arena, offset, self._label_value)
             offset += nbytes
+
+    def _fetch(self, at, buffer, sample):
+        """Reads a row or label with its checksum; one that does not fit is read again, at most twice."""
+        f = self._file
+        for _ in range(_ATTEMPTS):
+            f.seek(at)
+            if f.readinto(buffer) == len(buffer) and (not self._crc32 or self._crc32(buffer) == _RIGHT):
+                return
+            self.retries += 1
+            if hasattr(f, "forget"):
+                f.forget()
+        raise DeviceError("data", "sample %d cannot be read, or fails its checksum" % sample)

@@ -215,7 +215,7 @@ def finish(training, pause=None):
         "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
         peak_arena_bytes=training.arena.high_water(), digest=training.weights.digest(),
         bytes_out=bytes_out, bytes_in=bytes_in, retries=retries,
-        card_retries=training.card.retries if training.card else 0,
+        card_retries=training.card.retries if training.card else 0, data_retries=training.data.retries,
     )
     return True
 

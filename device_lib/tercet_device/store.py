@@ -114,6 +114,10 @@ class BlockFile:
     def __exit__(self, *_):
         pass
 
+    def forget(self):
+        """The next read comes from the device."""
+        self._to = self._from
+
     def seek(self, offset, whence=0):
         self._at = self._nbytes + offset if whence == 2 else offset
         return self._at

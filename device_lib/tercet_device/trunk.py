@@ -19,19 +19,17 @@ def features(model_path, data_path, out_path):
     if data.value_bytes != 1 or data.features != net.inputs or not net.layers[-1].settings[6]:
         raise DeviceError("data", "%s: not u8 rows of %d values for a trunk" % (data_path, net.inputs))
     width = net.layers[-1].rows
-    row, out = bytearray(net.inputs), bytearray(width)
-    with open(data_path, "rb") as source, open(out_path, "wb") as sink:
-        head = list(struct.unpack(_HEADER, source.read(struct.calcsize(_HEADER))))
-        head[3], head[7], head[8] = width, 1.0 / (1 << net.layers[-1].grid), 0.0
-        sink.write(struct.pack(_HEADER, *head))
-        for _ in range(data.count):
-            source.readinto(row)
-            found = net.features(row)
+    out, label = bytearray(width), bytearray(data.label_bytes)
+    scale = 1.0 / (1 << net.layers[-1].grid)
+    with open(out_path, "wb") as sink:
+        sink.write(struct.pack(
+            _HEADER, b"TDS1", data.count, data.training, width, 1, data.label_bytes, data.classes, scale, 0.0))
+        for sample in range(data.count):
+            found = net.features(data.row(sample))
             for i in range(width):
                 out[i] = found[i]
             sink.write(out)
-        while True:
-            labels = source.read(512)
-            if not labels:
-                return data.count
-            sink.write(labels)
+        for sample in range(data.count):
+            data.read_labels(label, 0, (sample,), data.label_bytes)
+            sink.write(label)
+    return data.count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board that runs the job by itself, each time from the same flash and with an empty card, under given faults."""
+"""A board that runs the job by itself, each time from the same flash and with the same card, under given faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tercet import resources
 from tercet.board import virtual
 from tercet.board.base import TAG, Board
 from tercet.board.link import Link
-from tercet.train import boot, session
+from tercet.train import boot, card, session
 
 # wall clock; a board that says nothing for so long hangs
 _SILENCE_S = 120.0
@@ -51,9 +51,11 @@ class Place:
         self._runs = 0
         order = job.make()
         state = folder / "deployed"
-        options = {"image": resources.firmware(job.TARGET.name), "state": state, "sd": folder / "first.img", "pace": "max"}
+        options = {"image": resources.firmware(job.TARGET.name), "state": state, "sd": folder / "first.img", "pace": "max",
+                   "options": ("--sd-mb", "20")}
         with virtual.temporary(**options) as running, Board(running.serial) as board:
             session.deploy(board, order, job.TARGET)
+            card.place_data(board, job.TARGET, order.card_data, running.sd)
             boot.place(board, order)
 
     def run(self, faults: list[dict[str, Any]]) -> Story:
@@ -61,6 +63,7 @@ class Place:
         state = self._folder / f"run{self._runs}"
         self._runs += 1
         state.mkdir()
+        shutil.copy(self._folder / "first.img", state / "card.img")
         for name in ("flash.bin", "uicr.bin"):
             shutil.copy(self._folder / "deployed" / name, state / name)
         path = state / "faults.jsonl"

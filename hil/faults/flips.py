@@ -36,7 +36,7 @@ def flip(place: Place, clean: Story, flips: int, rng: random.Random, say: Callab
 def noticed(story: Story) -> int:
     """Transfers and pages that were made again, and errors that were reported."""
     errors = sum(event["event"] == "error" for event in story.events)
-    return story.done["retries"] + story.done["card_retries"] + errors
+    return sum(story.done[name] for name in ("retries", "card_retries", "data_retries")) + errors
 
 
 def _schedule(flips: int, rng: random.Random) -> list[dict[str, Any]]:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small job that pages in each step and keeps checkpoints of weights and momentum."""
+"""A small job that pages in each step, reads its data from the card, and keeps checkpoints of weights and momentum there."""
 
 from __future__ import annotations
+
+import json
+import zlib
 
 import numpy as np
 from tercet import targets
@@ -15,19 +18,28 @@ from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Schedu
 from tercet.train.job import Job, Settings, make_job
 
 TARGET = targets.load("nrf52840dk")
-STEPS, CHECKPOINT_EVERY = 300, 4
+STEPS, CHECKPOINT_EVERY = 160, 4
 _MODEL = mlp("faults", [12, 32, 24, 4])
-_BATCH = 16
+_BATCH = 8
 
 
 def make() -> Job:
-    """The job: 16 samples a step, an activation of 4 blocks on the card meanwhile, checkpoints of some 20 blocks."""
+    """The job: 8 samples a step, an activation of 2 blocks on the card meanwhile, checkpoints of some 20 blocks."""
     graph = training_graph(_MODEL, _BATCH, optimizer={"name": "momentum", "rate": 0.05})
     plan = lower.lower(graph, Schedule(tuple(_actions(graph))), target=TARGET.name, budget_bytes=64 * 1024)
     settings = Settings(
         STEPS, report_every=100, checkpoint_every=CHECKPOINT_EVERY, validate_every=50, at_boot=True, baseline_ms=1
     )  # fmt: skip
-    return make_job(graph, plan, initialise(_MODEL, 1), _data(), TARGET, settings)
+    return _data_on_card(make_job(graph, plan, initialise(_MODEL, 1), _data(), TARGET, settings))
+
+
+def _data_on_card(order: Job) -> Job:
+    """The same job with its data set on the card, as one that is too large for the board's flash."""
+    files = dict(order.files)
+    encoded = files.pop("/tercet/data.tds")
+    settings = {**order.settings, "data": [len(encoded), zlib.crc32(encoded)]}
+    files[order.path] = json.dumps(settings).encode()
+    return Job(files, settings, encoded)
 
 
 def _data() -> PackedData:

@@ -10,7 +10,7 @@ from typing import Any
 from board import Place, Story
 
 # from nothing to the next cut; a start takes about 450 ms of it
-_LONGEST_GAP_MS = 1600.0
+_LONGEST_GAP_MS = 1200.0
 _CUTS_A_RUN = 25
 
 

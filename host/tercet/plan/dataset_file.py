@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,10 +56,16 @@ def encode(data: PackedData) -> bytes:
     else:
         labels = labels.astype(np.float32).reshape(len(labels), -1)
     head = HEADER.pack(
-        b"TDS1", len(data.rows), data.training, data.rows.shape[1], data.rows.itemsize,
+        b"TDS2", len(data.rows), data.training, data.rows.shape[1], data.rows.itemsize,
         labels.shape[1] * labels.itemsize, data.classes, data.scale, data.offset,
     )
-    return head + np.ascontiguousarray(data.rows).tobytes() + labels.tobytes()
+    return head + _checked(data.rows) + _checked(labels)
+
+
+def _checked(rows: np.ndarray) -> bytes:
+    """The bytes of each row with their CRC-32 behind them."""
+    pieces = (row.tobytes() for row in np.ascontiguousarray(rows))
+    return b"".join(piece + struct.pack("<I", zlib.crc32(piece)) for piece in pieces)
 
 
 def shuffled(count: int, seed: int) -> tuple[np.ndarray, int]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from tercet.autodiff.training import training_graph
@@ -23,9 +25,13 @@ def packed(**changes: object) -> PackedData:
 
 def test_the_packed_file_holds_header_rows_and_labels() -> None:
     raw = encode(packed())
-    assert raw[:4] == b"TDS1"
-    assert len(raw) == dataset_file.HEADER.size + 12 + 4 * 2
-    assert raw[-8:] == np.array([0, 1, 2, 1], np.uint16).tobytes()
+    assert raw[:4] == b"TDS2"
+    assert len(raw) == dataset_file.HEADER.size + 4 * (3 + 4) + 4 * (2 + 4)
+    samples = [raw[at : at + 7] for at in range(dataset_file.HEADER.size, len(raw) - 24, 7)]
+    labels = [raw[at : at + 6] for at in range(len(raw) - 24, len(raw), 6)]
+    assert b"".join(sample[:3] for sample in samples) == bytes(range(12))
+    assert b"".join(label[:2] for label in labels) == np.array([0, 1, 2, 1], np.uint16).tobytes()
+    assert all(int.from_bytes(item[-4:], "little") == zlib.crc32(item[:-4]) for item in samples + labels)
 
 
 @pytest.mark.parametrize(
