@@ -57,7 +57,8 @@ soak: setup ## a day asleep and two hours of training on the virtual board; SLEE
 	@$(PYTHON) hil/virtual_board/soak.py --image build/firmware/nrf52840/firmware.hex --sleep-hours $(SLEEP_HOURS) \
 	    --work-hours $(WORK_HOURS) --client '.venv/bin/tercet demo --bench {bench} --steps 8000 --out build/soak'
 
-generate: ## the device's constants from the host's tables
+generate: ## the device's constants from the host's tables, and the list of its files
+	@$(PYTHON) device_lib/generate_package.py >build/package.json && mv build/package.json device_lib/package.json
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
 	@$(PYTHON) firmware/kernels/generate_opcodes.py
 

@@ -22,7 +22,7 @@ FOLDER = click.argument("folder", default="run", type=click.Path(exists=True, fi
 
 @click.command()
 @FOLDER
-@click.option("--data", "source", required=True, help="A named set or an .npz file.")
+@click.option("--data", "source", required=True, help="A named set, an .npz or an .npy file.")
 @options.hardware
 @click.option("--steps", default=200, show_default=True, type=click.IntRange(1), help="Steps that the job shall run.")
 @options.course

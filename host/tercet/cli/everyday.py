@@ -24,7 +24,7 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 @click.option("--grid", metavar="NAME", help="Instead of GRAPH: a grid of shapes, and a cost model fitted to it (dense).")
 @click.option("--loss", default="softmax_cross_entropy", show_default=True, help="The grid's loss.")
 @click.option("--optimizer", default="sgd", show_default=True, help="The grid's optimizer: sgd, momentum, nesterov, adam, adamw.")
-@click.option("--data", "source", required=True, help="The data whose reading is to be timed: a named set or an .npz file.")
+@click.option("--data", "source", required=True, help="The data whose reading is timed: a named set, an .npz or .npy file.")
 @options.hardware
 @options.encrypt
 @options.overlap
@@ -59,7 +59,8 @@ def profile(
 
 @click.command()
 @click.argument("model")
-@click.option("--data", required=True, help="A named set (digits, mnist-5k, ...) or an .npz file with arrays x and y.")
+@click.option("--data", required=True,
+              help="A named set (digits, mnist-5k, ...), an .npz file with arrays x and y, or x.npy beside y.npy.")  # fmt: skip
 @options.hardware
 @click.option("--ram", type=options.Size(), required=True, help="The arena's budget.")
 @click.option("--deadline-ms", type=click.FloatRange(min=0, min_open=True), help="The longest step.")

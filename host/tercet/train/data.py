@@ -17,15 +17,17 @@ _HELD_OUT = 0.2
 
 
 def load(source: str, *, regression: bool = False) -> PackedData:
-    """The set of that name (`digits`, `mnist-5k`, ...) or in an .npz file.
+    """The set of that name (`digits`, `mnist-5k`, ...), in an .npz file, or in .npy files.
 
-    The file holds arrays x and y, or x_train, y_train, x_test and y_test.
+    An .npz file holds arrays x and y, or x_train, y_train, x_test and y_test; a folder has them as x.npy, y.npy and so on. An
+    .npy file whose name ends in x, as x.npy or mine_x.npy, has its labels beside it under the same name with y.
 
-    Of a file without a test part every fifth sample of each class is held out. Raises InputError on arrays that are missing,
+    Of files without a test part every fifth sample of each class is held out. Raises InputError on arrays that are missing,
     misshapen or not finite.
     """
-    if Path(source).suffix == ".npz":
-        return _file(Path(source), regression)
+    path = Path(source)
+    if path.suffix in (".npz", ".npy") or path.is_dir():
+        return _packed(_arrays(path), path, regression)
     found = datasets.load(source)
     rows = np.concatenate([found.train_x, found.test_x]).reshape(len(found.train_x) + len(found.test_x), -1)
     labels = np.concatenate([found.train_y, found.test_y]).astype(np.int64)
@@ -34,15 +36,33 @@ def load(source: str, *, regression: bool = False) -> PackedData:
     return standardised(PackedData(rows, labels, len(found.train_x), found.classes))
 
 
-def _file(path: Path, regression: bool) -> PackedData:
-    """The set in an .npz file."""
-    if not path.is_file():
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, of a folder of .npy files, or of one such file and its labels."""
+    if not path.exists():
         raise InputError(f"{path}: no such file", hint="a name such as digits, or an .npz file with arrays x and y")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        return {name: np.load(file, allow_pickle=False) for name, file in _npy_files(path).items()}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not an .npz file of plain arrays: {error}") from error
+        raise InputError(f"{path}: not a file of plain arrays: {error}") from error
+
+
+def _npy_files(path: Path) -> dict[str, Path]:
+    """Array name -> file."""
+    if path.is_dir():
+        return {file.stem: file for file in sorted(path.glob("*.npy"))}
+    labels = path.with_name(f"{path.stem[:-1]}y.npy")
+    if not path.stem.endswith("x") or not labels.is_file():
+        raise InputError(
+            f"{path}: its labels are not beside it", hint="name the two files ..x.npy and ..y.npy, or give their folder"
+        )
+    return {"x": path, "y": labels}
+
+
+def _packed(arrays: dict[str, np.ndarray], path: Path, regression: bool) -> PackedData:
+    """The set of these arrays, the training part first."""
     if {"x", "y"} <= set(arrays):
         x, y = arrays["x"], arrays["y"]
         training = _hold_out(y, regression)
