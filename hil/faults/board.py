@@ -55,7 +55,7 @@ class Place:
                    "options": ("--sd-mb", "20")}
         with virtual.temporary(**options) as running, Board(running.serial) as board:
             session.deploy(board, order, job.TARGET)
-            card.place_data(board, job.TARGET, order.card_data, running.sd)
+            card.place_files(board, job.TARGET, order.card_files, running.sd)
             boot.place(board, order)
 
     def run(self, faults: list[dict[str, Any]]) -> Story:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bits that flip in blocks and commands on their way between board and card, and in what the card remembers."""
+"""Bits that flip in blocks and commands on their way between board and card, and in pages that the card remembers."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +11,15 @@ from typing import Any
 from board import Place, Story
 from power import differs
 
-_FLIPS_A_RUN = 500
-# blocks between two flips of a kind: each meets a transfer of its own, so that each must be noticed by itself
-_APART = 9
-_BLOCK_BITS, _CHECKED_BITS, _COMMAND_BITS = 512 * 8, 514 * 8, 48
+# kind: (counter, blocks between two flips, flips a run). A run has flips of one kind, each meets a transfer of its own, so that
+# each must be noticed by itself; two in a row leave the last of three attempts.
+_KINDS = {
+    "read": ("sd_blocks_read", 9, 400), "write": ("sd_blocks_written", 9, 150), "command": ("sd_blocks_read", 9, 400),
+    "forgotten": ("sd_blocks_read", 60, 50),
+}  # fmt: skip
+_BITS = {"read": 514 * 8, "forgotten": 512 * 8, "write": 514 * 8, "command": 48}
+# where the pages of the job begin, and how many blocks they have: of these every bit is used
+_PAGE_BLOCK, _PAGE_BLOCKS = 2048, 2
 # what a card reads before the first step: partition, trailers of both slots
 _FIRST = 12
 
@@ -24,8 +30,11 @@ def flip(place: Place, clean: Story, flips: int, rng: random.Random, say: Callab
     Every flip must show in the board's counters of what it had to do again, or in an error that it reports.
     """
     total = {"bit_flips": 0, "undetected": 0, "wrong_weights": 0}
-    while total["bit_flips"] < flips:
-        story = place.run(_schedule(min(_FLIPS_A_RUN, flips - total["bit_flips"]), rng))
+    share = min(1.0, flips / sum(count for _, _, count in _KINDS.values()))
+    for kind in itertools.cycle(_KINDS):
+        if total["bit_flips"] >= flips:
+            break
+        story = place.run(_schedule(kind, share, rng))
         total["bit_flips"] += story.flips_met
         total["undetected"] += max(0, story.flips_met - noticed(story))
         total["wrong_weights"] += differs(story, clean)
@@ -39,19 +48,15 @@ def noticed(story: Story) -> int:
     return sum(story.done[name] for name in ("retries", "card_retries", "data_retries")) + errors
 
 
-def _schedule(flips: int, rng: random.Random) -> list[dict[str, Any]]:
-    faults: list[dict[str, Any]] = []
-    read = written = _FIRST
-    while len(faults) < flips:
-        read, written = read + _APART, written + _APART
-        forgotten = rng.random() < 0.5
-        faults += [
-            _flip("sd_blocks_read", read, rng.randrange(_BLOCK_BITS if forgotten else _CHECKED_BITS), silent=forgotten),
-            _flip("sd_blocks_written", written, rng.randrange(_CHECKED_BITS), way="write"),
-            _flip("sd_blocks_written", written + _APART // 2, rng.randrange(_COMMAND_BITS), way="command"),
-        ]
-    return faults[:flips]
-
-
-def _flip(counter: str, at: int, bit: int, **more: Any) -> dict[str, Any]:
-    return {"fault": "sd_bit_flip", "after": {counter: at}, "bit": bit, **more}
+def _schedule(kind: str, share: float, rng: random.Random) -> list[dict[str, Any]]:
+    """The flips of a run, or a share of them."""
+    counter, apart, count = _KINDS[kind]
+    faults = []
+    for number in range(1, round(share * count) + 1):
+        fault = {"fault": "sd_bit_flip", "after": {counter: _FIRST + apart * number}, "bit": rng.randrange(_BITS[kind])}
+        if kind == "forgotten":
+            fault |= {"silent": True, "block": _PAGE_BLOCK + rng.randrange(_PAGE_BLOCKS)}
+        elif kind != "read":
+            fault["way"] = kind
+        faults.append(fault)
+    return faults

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 
 import numpy as np
 from tercet import targets
@@ -15,7 +14,7 @@ from tercet.plan import lower
 from tercet.plan.dataset_file import PackedData
 from tercet.plan.keep import keep_all
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Schedule, Update
-from tercet.train.job import Job, Settings, make_job
+from tercet.train.job import DATA_BLOCK, Job, Settings, card_crc, make_job
 
 TARGET = targets.load("nrf52840dk")
 STEPS, CHECKPOINT_EVERY = 160, 4
@@ -37,9 +36,9 @@ def _data_on_card(order: Job) -> Job:
     """The same job with its data set on the card, as one that is too large for the board's flash."""
     files = dict(order.files)
     encoded = files.pop("/tercet/data.tds")
-    settings = {**order.settings, "data": [len(encoded), zlib.crc32(encoded)]}
+    settings = {**order.settings, "data": [len(encoded), card_crc(encoded)]}
     files[order.path] = json.dumps(settings).encode()
-    return Job(files, settings, encoded)
+    return Job(files, settings, {DATA_BLOCK: encoded})
 
 
 def _data() -> PackedData:
