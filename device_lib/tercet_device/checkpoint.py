@@ -3,7 +3,9 @@
 
 A slot is a body of whole blocks and, written last, a trailer block:
 
-    "TCKP" | version, cipher: u8 | u16 0 | job identity, 8 bytes | sequence, body bytes, body CRC-32: u32 | zeros | CRC-32
+    "TCKP" | version, cipher: u8 | u16 0 | job identity, 8 bytes | sequence, body bytes: u32 | proof, 28 bytes | zeros | CRC-32
+
+The proof is 24 zeros and the body's CRC-32 (cipher 0), or nonce and tag of ChaCha20-Poly1305 (cipher 1).
 """
 
 import os
@@ -13,9 +15,10 @@ from tercet_device import trace
 from tercet_device.errors import DeviceError
 from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockStore, prepare
 
-_TRAILER = "<4sBBH8sIII"
+_TRAILER = "<4sBBH8sII28s"
+_NAME = "<4sBBH8sII40x"
 _CRC_AT = BLOCK_BYTES - 4
-_VERSION, _PLAIN = 1, 0
+_VERSION = 2
 # how much is copied between memory and slot at once
 _PIECE_BLOCKS = 4
 # a damaged read is no damaged slot
@@ -85,10 +88,11 @@ class Log:
     """The two slots of a job; `identity`: 8 bytes that name it.
 
     `views(arriving)` gives the memory that a checkpoint holds, in order and `nbytes` in all: to be read, or, `arriving`, to be
-    written.
+    written. `guard` seals it or gives it a checksum.
     """
 
-    def __init__(self, slots, kernels, identity, views, nbytes):
+    def __init__(self, slots, kernels, identity, views, nbytes, guard):
+        self._guard = guard
         self._slots, self._identity, self._views = slots, identity, views
         self._crc32, self._fill = kernels.crc32, kernels.fill
         self._bytes = nbytes
@@ -102,8 +106,9 @@ class Log:
         sequence = self._sequence + 1
         store = self._slots.open(sequence % 2, True)
         try:
+            self._guard.begin(self._name(_NAME, sequence))
             crc = self._pass(store, True)
-            self._put_trailer(store, sequence, crc)
+            self._put_trailer(store, sequence, self._guard.end(crc))
         finally:
             self._slots.close()
         self._sequence = sequence
@@ -111,10 +116,12 @@ class Log:
 
     def load(self):
         """Reads the newest whole checkpoint of this job into the views; False, and the views undefined, when there is none."""
-        for sequence, slot, crc in sorted(self._found(), reverse=True):
+        for sequence, slot, proof in sorted(self._found(), reverse=True):
             for _ in range(_ATTEMPTS):
                 try:
-                    whole = self._pass(self._slots.open(slot, False), False) == crc
+                    self._guard.begin(self._name(_NAME, sequence), proof)
+                    crc = self._pass(self._slots.open(slot, False), False)
+                    whole = self._guard.right(proof, crc)
                 finally:
                     self._slots.close()
                 if whole:
@@ -133,21 +140,26 @@ class Log:
             finally:
                 self._slots.close()
 
-    def _put_trailer(self, store, sequence, crc):
+    def _name(self, form, sequence, *more):
+        """What tells a checkpoint from any other."""
+        return struct.pack(form, b"TCKP", _VERSION, self._guard.NUMBER, 0, self._identity, sequence, self._bytes, *more)
+
+    def _put_trailer(self, store, sequence, proof):
         block = self._block
         self._fill(block, 0)
-        struct.pack_into(_TRAILER, block, 0, b"TCKP", _VERSION, _PLAIN, 0, self._identity, sequence, self._bytes, crc)
+        name = self._name(_TRAILER, sequence, proof)
+        block[: len(name)] = name
         struct.pack_into("<I", block, _CRC_AT, self._crc32(block[:_CRC_AT]))
         store.write(self._last, block)
 
     def _found(self):
-        """[(sequence, slot, CRC-32 of the body)] of the slots that end in a trailer of this job."""
+        """[(sequence, slot, proof of the body)] of the slots that end in a trailer of this job."""
         found = []
         for slot in range(2):
             for _ in range(_ATTEMPTS):
                 head = self._trailer(slot)
                 if head:
-                    if head[:6] == (b"TCKP", _VERSION, _PLAIN, 0, self._identity, head[5]) and head[6] == self._bytes:
+                    if head[:5] == (b"TCKP", _VERSION, self._guard.NUMBER, 0, self._identity) and head[6] == self._bytes:
                         found.append((head[5], slot, head[7]))
                     break
         return found
@@ -164,7 +176,7 @@ class Log:
             return struct.unpack_from(_TRAILER, block)
 
     def _pass(self, store, outward):
-        """Moves all views to or from the body of a slot, a piece at a time, and returns the CRC-32 of what stands there."""
+        """Moves all views to or from the body of a slot, a piece at a time, and returns their CRC-32."""
         buffer, size = memoryview(self._buffer), len(self._buffer)
         crc = at = filled = 0
         for view in self._views(not outward):
@@ -172,6 +184,7 @@ class Log:
             while done < total:
                 if not outward and not filled:
                     store.read(at // BLOCK_BYTES, buffer[: self._piece(at)])
+                    self._guard.reveal(buffer[: min(size, self._bytes - at)])
                 part = min(total - done, size - filled)
                 if outward:
                     buffer[filled : filled + part] = view[done : done + part]
@@ -181,6 +194,7 @@ class Log:
                 if filled == size or at + filled == self._bytes:
                     crc = self._crc32(buffer[:filled], crc)
                     if outward:
+                        self._guard.protect(buffer[:filled])
                         self._fill(buffer[filled:], 0)
                         store.write(at // BLOCK_BYTES, buffer[: self._piece(at)])
                     at, filled = at + filled, 0

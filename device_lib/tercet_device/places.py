@@ -88,6 +88,7 @@ def card_data(card, place):
 def open_log(job, state, weights, page_blocks, card):
     """The checkpoints of a job: `state` and all weights, on the card or in files."""
     from tercet_device import checkpoint
+    from tercet_device.keeping import open_guard
 
     settings = job["checkpoint"]
     nbytes = len(state) + weights.nbytes
@@ -104,4 +105,4 @@ def open_log(job, state, weights, page_blocks, card):
     with open_weights(job["weights"], card) as stream:
         # with other weights to start from it is another job
         name = bytes.fromhex(settings["job"]) + identity(stream)
-    return checkpoint.Log(slots, kernels, name, views, nbytes)
+    return checkpoint.Log(slots, kernels, name, views, nbytes, open_guard(settings.get("key")))

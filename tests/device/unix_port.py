@@ -41,7 +41,7 @@ def prepare_job(job: Job, folder: Path, **changes: Any) -> Path:
     for name in ("plan", "weights", "data", "result"):
         settings[name] = str(folder / Path(settings[name]).name)
     if "checkpoint" in settings:
-        settings["checkpoint"] = {**settings["checkpoint"], "path": str(folder / "checkpoint")}
+        settings["checkpoint"] = {**settings["checkpoint"], "path": str(folder / "checkpoint"), "key": None}
     (folder / "job.json").write_text(json.dumps({**settings, **changes}))
     return folder / "job.json"
 

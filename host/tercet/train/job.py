@@ -26,6 +26,7 @@ FOLDER = "/tercet"
 # where the card's partition has room behind the pages: store.DATA_BLOCK of the device library
 DATA_BLOCK = 16384
 BOOT_FILE = "/main.py"
+KEY_FILE = f"{FOLDER}/device.key"
 _PLATEAUS = 12
 # A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
 FLASH_DATA_BYTES = 320 * 1024
@@ -104,7 +105,7 @@ def make_job(
         "validate_every": settings.validate_every, "patience": settings.patience,
         "boot": BOOT_FILE if settings.at_boot else None,
     }  # fmt: skip
-    description |= _checkpoint(target, settings, identity(description, encoded))
+    description |= _checkpoint(plan, target, settings, identity(description, encoded))
     files = {
         f"{FOLDER}/plan.bin": plan_format.encode(plan),
         f"{FOLDER}/job.json": json.dumps(description).encode(),
@@ -190,11 +191,12 @@ def identity(description: dict[str, Any], data: bytes) -> str:
     return digest.hexdigest()[:8]
 
 
-def _checkpoint(target: Target, settings: Settings, name: str) -> dict[str, Any]:
-    """The entries of a job that keeps checkpoints: none without `checkpoint_every`."""
+def _checkpoint(plan: Plan, target: Target, settings: Settings, name: str) -> dict[str, Any]:
+    """The entries of a job that keeps checkpoints: none without `checkpoint_every`. They are sealed as the plan's pages are."""
     if not settings.checkpoint_every:
         return {}
-    entry: dict[str, Any] = {"every": settings.checkpoint_every, "job": name}
+    key = KEY_FILE if plan.flags & plan_format.FLAG_ENCRYPTED else None
+    entry: dict[str, Any] = {"every": settings.checkpoint_every, "job": name, "key": key}
     if settings.checkpoint_file or not target.card:
         return {"checkpoint": {**entry, "path": settings.checkpoint_file or f"{FOLDER}/checkpoint"}}
     return {"checkpoint": entry, "card": target.card}
