@@ -138,7 +138,7 @@ def test_signals_give_the_labels_of_the_host(tmp_path):
 
 TRUNK = """
 import sys
-sys.path[:] = [{library!r}, {native!r}, ".frozen"]
+sys.path[:] = [{library!r}, {native!r}, {kernels!r}, ".frozen"]
 from tercet_device import trunk
 print(trunk.features("trunk.trz", "data.tds", "features.tds"))
 """
@@ -154,7 +154,8 @@ def test_a_compressed_trunk_makes_the_features_on_which_its_head_is_trained(comp
     head = struct.pack("<4sIIIIIIff", b"TDS1", 300, 240, 64, 1, 2, 10, 1 / 16, 0)
     (tmp_path / "trunk.trz").write_bytes(parts.file())
     (tmp_path / "data.tds").write_bytes(head + samples.tobytes() + labels.astype("<u2").tobytes())
-    (tmp_path / "program.py").write_text(TRUNK.format(library=str(ROOT / "device_lib"), native=str(NATIVE.parent)))
+    (tmp_path / "program.py").write_text(TRUNK.format(
+        library=str(ROOT / "device_lib"), native=str(NATIVE.parent), kernels=str(NATIVE.parents[1] / "mlp")))
     done = subprocess.run(
         [str(MICROPYTHON), "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
     )
