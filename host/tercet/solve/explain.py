@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tercet.errors import TercetError
+from tercet.solve import homes
 from tercet.solve.baselines.walk import turn
 from tercet.solve.exact import exact
 from tercet.solve.problem import Problem
@@ -22,8 +23,10 @@ def explain(problem: Problem, schedule: Schedule, *, time_limit_s: float = 10.0)
     """Fates, binding budgets and marginal savings of a legal schedule, JSON-able; raises `IllegalError` for another.
 
     The savings come from solving twice again, each within the time limit; they are None where that was not proved.
+    Weights live where they do in the schedule.
     """
     outcome = check(problem, schedule)
+    problem = homes.placed(problem, schedule.on_card)
     view = stages(problem)
     return {
         "problem": problem.name,

@@ -21,19 +21,19 @@ def settle(problem: Problem) -> Problem:
     if problem.ram_bytes is None or not movable or _score(problem) is not None:
         return problem
     on_card = {item.name for item in movable}
-    best = _score(_with(problem, on_card))
+    best = _score(placed(problem, on_card))
     if best is None:
-        return _with(problem, on_card)
+        return placed(problem, on_card)
     for item in sorted(movable, key=lambda item: (-_saved_per_byte(problem, item), item.name)):
-        score = _score(_with(problem, on_card - {item.name}))
+        score = _score(placed(problem, on_card - {item.name}))
         if score is not None and score <= best:
             on_card.discard(item.name)
             best = score
-    return _with(problem, on_card)
+    return placed(problem, on_card)
 
 
-def _with(problem: Problem, on_card: Collection[str]) -> Problem:
-    """The problem in which these live on the card."""
+def placed(problem: Problem, on_card: Collection[str]) -> Problem:
+    """The problem in which these weights and states live on the card between steps."""
     items = {
         name: replace(item, on_card=True, pageable=True) if name in on_card else item for name, item in problem.items.items()
     }

@@ -81,17 +81,16 @@ def floor_bytes(problem: Problem) -> tuple[int, str]:
 
 def explain_infeasible(problem: Problem, *, time_limit_s: float = 30.0) -> InfeasibleError:
     """The error that names the smallest feasible RAM (with its event) and the smallest feasible deadline."""
-    free = problem.with_budgets(None, None, problem.card_bytes)
-    least = smallest_ram(free, time_limit_s=time_limit_s)
-    smallest: dict[str, float] = {"ram_bytes": least.peak_bytes}
-    assert least.replay is not None
     roomy = replace(problem, card_bytes=None)
     if problem.card_bytes is not None and (card := _smallest_card(roomy, time_limit_s)) is not None:
         return InfeasibleError(
             f"the card holds {problem.card_bytes} bytes, which these budgets do not get by with; the smallest that is enough "
             f"was found at {card} bytes",
-            hint=f"--card {card}, or more RAM", smallest={**smallest, "card_bytes": card},
+            hint=f"--card {card}, or more RAM", smallest={"card_bytes": card},
         )  # fmt: skip
+    least = smallest_ram(problem.with_budgets(None, None, problem.card_bytes), time_limit_s=time_limit_s)
+    smallest: dict[str, float] = {"ram_bytes": least.peak_bytes}
+    assert least.replay is not None
     event = least.replay.events[least.replay.peak_event]
     if problem.ram_bytes is not None and problem.ram_bytes < least.peak_bytes:
         size = f"{least.peak_bytes} bytes ({format_bytes(least.peak_bytes)})"

@@ -13,9 +13,11 @@ from typing import Any
 
 from tercet import artifacts
 from tercet.errors import ArtifactError, InfeasibleError, InputError, TercetError
+from tercet.solve import homes
 from tercet.solve.baselines.keep_all import peak_bytes
 from tercet.solve.exact import exact
 from tercet.solve.problem import Problem
+from tercet.solve.replay import replay
 from tercet.solve.schedule import Schedule
 
 FIELDS = ("problem", "ram_bytes", "deadline_ms", "status", "objective_j", "bound_j", "peak_bytes", "time_ms", "solve_s")
@@ -88,7 +90,9 @@ def _chain(
     deadline_ns = None if deadline is None else round(deadline * 1e6)
     for ram in budgets:
         row = dict.fromkeys(FIELDS) | {"problem": problem.name, "ram_bytes": ram, "deadline_ms": deadline}
-        bounded = problem.with_budgets(ram, deadline_ns, problem.card_bytes)
+        bounded = homes.settle(problem.with_budgets(ram, deadline_ns, problem.card_bytes))
+        if hint is not None and not replay(bounded, hint).legal:
+            hint = None  # weights live elsewhere at this budget
         try:
             found = exact(bounded, time_limit_s=time_limit_s, workers=1, hint=hint, stop=stop)
             row |= {name: value for name, value in found.to_dict().items() if name in FIELDS}

@@ -114,3 +114,17 @@ def test_stalls_lengthen_the_step_by_as_much_as_they_say():
     for bad in ("5", "x:5", "200%:5", "1%:-1"):
         with pytest.raises(InputError):
             stalls.Stall.parse(bad)
+
+
+def test_weights_that_live_on_the_card_are_swept_explained_and_counted(tmp_path):
+    items = {name: replace(item, movable=item.persistent, pageable=not item.persistent) for name, item in CHAIN.items.items()}
+    movable = replace(CHAIN, items={**items, "w": replace(items["w"], nbytes=100)}, ram_bytes=None)
+    rows = pareto.sweep(movable, [0.75, 1.0], [None], tmp_path / "sweep.csv", workers=1)
+    assert [row["status"] for row in rows] == ["optimal", "optimal"]
+    tight = movable.with_budgets(300)
+    found = solve(tight)
+    assert found.schedule.on_card == {"w"} and rows[0]["objective_j"] == found.objective_j
+    said = explain.explain(tight, found.schedule)
+    assert said["one_kilobyte_saves_j"] is not None and said["one_kilobyte_saves_j"] >= 0
+    with pytest.raises(InfeasibleError, match="the card holds 100 bytes"):
+        solve(tight.with_budgets(300, None, 100))
