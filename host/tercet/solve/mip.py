@@ -56,7 +56,7 @@ class Highs:
         """The answer of `answer`, or None."""
         # a solver looks at the clock between two steps only; the grace is for a long last one
         found: dict[str, Any] | None = self.helper.ask(
-            "tercet.solve.mip:answer", patience_s=time_limit_s * 1.1 + 3, stop=self.stop, meanwhile=self.meanwhile,
+            "tercet.solve.mip:answer", patience_s=time_limit_s * 1.2 + 8, stop=self.stop, meanwhile=self.meanwhile,
             model=proto.SerializeToString(), time_limit_s=max(0.05, time_limit_s), whole=whole,
         )  # fmt: skip
         return found
