@@ -70,7 +70,7 @@ def run(bench: Bench, *, say: Callable[[str], None]) -> Rows:
             say(f"a convolutional network at half its store-all peak, {mode}")
             subject = Network(board, bench, conv_chain(), 2, encrypted, True, Path(folder, f"{mode}.json"), say)
             rows += overlapped(subject, mode, provenance)
-        rows.append(overhead(Network(board, bench, zoo.lenet_28(), 8, True, False, Path(folder, "lenet.json"), say), provenance))
+        rows.append(overhead(Network(board, bench, zoo.lenet_28(), 4, True, False, Path(folder, "lenet.json"), say), provenance))
     return rows
 
 
@@ -140,4 +140,4 @@ def overhead(subject: Network, provenance: str) -> dict[str, Any]:
     total_us = subject.step_us(schedule, False)
     reads_us = sum(subject.costs.op(node.signature).time_us for node in subject.graph.nodes if node.op.startswith("read_"))
     value = 100 * (subject.costs.step.time_us + reads_us) / total_us
-    return row("lenet-28-b8-interpreter-overhead", value, "%", provenance)
+    return row("lenet-28-b4-interpreter-overhead", value, "%", provenance)
