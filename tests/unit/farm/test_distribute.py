@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests over places: every test runs once, a place that breaks costs one test, the rest go on."""
 
+import _thread
 import json
 import os
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +113,28 @@ def test_when_every_place_breaks_it_says_so():
     work, _ = distribution(["a"], FakeHosts({"a": TESTS[5]}))
     with pytest.raises(BoardError, match="a: port: it is gone"):
         work.run(1)
+
+
+class HangingHosts:
+    """Benches whose tests never end by themselves."""
+
+    def __init__(self):
+        self.ended = threading.Event()
+
+    def run(self, place, words, folder, deadline_s):
+        self.ended.wait(60)
+        raise BoardError("was ended")
+
+    def end(self):
+        self.ended.set()
+
+
+def test_an_interrupt_ends_what_runs_and_frees_the_places():
+    work, farm = distribution(["a", "b"], HangingHosts())
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        work.run(2)
+    assert sorted(farm.released) == ["a", "b"] and sorted(farm.cancelled) == [0, 1] and work.results == []
 
 
 @pytest.fixture
