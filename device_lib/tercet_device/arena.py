@@ -7,7 +7,7 @@ from tercet_device.errors import DeviceError
 
 CANARY = 0xA5
 GUARD_BYTES = 16
-NURSERY_BYTES = 2048
+NURSERY_BYTES = 512
 _reserved = []
 _nursery = []
 
@@ -33,6 +33,7 @@ def reserved_bytes():
 
 def settle():
     """Opens the hole below the arena: all that stays for the whole run has been allocated."""
+    gc.threshold(-1)
     _nursery[:] = []
     gc.collect()
 

@@ -18,7 +18,7 @@ from tercet.train import bytecode
 from tercet.train.job import FOLDER, Job
 
 PREAMBLE_EDGES = 3
-# Imports leave garbage between what stays; collected every 2 kB it does not scatter the heap beside a large arena.
+# Imports leave garbage between what stays; collected every 2 kB, until the arena settles, it does not scatter the heap.
 _START = """
 import gc, sys
 gc.collect()
@@ -31,8 +31,7 @@ arena.reserve({arena_bytes})
 from tercet_device import kernels, data
 data.reserve({training})
 from tercet_device import loop
-{driver}gc.threshold(-1)
-outcome = loop.main({path!r}, {resume}, None, heap)
+{driver}outcome = loop.main({path!r}, {resume}, None, heap)
 """
 _REMOVE = """
 import os
