@@ -206,8 +206,7 @@ _ROWS = (
     Kernel("clip_norm", 198, ("dw", "total"), _COUNT, ("clip",)),
 )
 
-# A tile of output rows or channels (groups 1): w and b are the tile's own, x, y, dx and dz the whole layer's. Forward fills its
-# part of y; backward to the data adds to dx, which the tile with `first` 0 clears.
+# A tile of outputs (groups 1): w and b are its own. Forward fills its part of y; dx is added to, after `first` 0 has cleared it.
 _TILED = {"dense": 56 - 16, "conv2d": 88 - 64}
 _TILES = tuple(
     Kernel(f"{row.name}_tile", row.opcode + _TILED[family], row.tensors, (*row.dims, *_TILE), row.hyper, row.optional)
@@ -220,7 +219,9 @@ assert len({row.opcode for row in KERNELS.values()}) == len(_ROWS) + len(_TILES)
 
 
 def signature(op: str, dims: tuple[int, ...]) -> str:
-    """The key under which a cost is stored: `dense_forward:48,64,48,1`."""
+    """The key under which a cost is stored: `dense_forward:48,64,48,1`. The first of a layer's tiles differs: it clears dx."""
+    if op.endswith("_tile"):
+        dims = (*dims[:-2], min(dims[-2], 1), dims[-1])
     return f"{op}:{','.join(map(str, dims))}"
 
 
