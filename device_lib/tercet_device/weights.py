@@ -94,13 +94,19 @@ class Weights:
             os.remove(path)
         except OSError:
             pass
+        try:
+            self._write(path)
+        except OSError:
+            raise DeviceError("weights", "%s: %d bytes do not fit the board's filesystem" % (path, self.nbytes))
+
+    def _write(self, path):
         with open(path, "wb") as stream:
             head = b"TWTS" + self._plan.graph_id + struct.pack("<I", self.nbytes)
             stream.write(head)
             crc = self._kernels.crc32(head)
             for view in self.views(False):
                 if stream.write(view) != len(view):
-                    raise DeviceError("weights", "%s: the filesystem is full" % path)
+                    raise OSError(28)
                 crc = self._kernels.crc32(view, crc)
             stream.write(struct.pack("<I", crc))
 

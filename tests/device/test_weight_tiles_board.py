@@ -18,11 +18,12 @@ pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(600)]
 def test_the_board_trains_what_does_not_fit_its_ram(name: str, steps: int, tmp_path: Path) -> None:
     network = weight_tiles.NETWORKS[name]
     graph, packed = network.graph(), network.data(whole=False)
-    plan = weight_tiles.plan_of(graph, network.budgets[0])
+    plan = weight_tiles.plan_of(graph, network.budgets[0], not network.frugal)
     weight_bytes = sum(tensor.nbytes for tensor in graph.persistent)
     assert plan.peak_bytes <= network.budgets[0] < weight_bytes
     with weight_tiles.board_of(256) as (board, image):
-        found, done = weight_tiles.on_board(board, image, graph, plan, weight_tiles.job_of(network, graph, plan, packed, steps))
+        job = weight_tiles.job_of(network, graph, plan, packed, steps)
+        found, done = weight_tiles.on_board(network, board, image, graph, plan, job)
     assert done["bytes_in"] > done["bytes_out"] > 0
     # all in RAM, on another machine
     whole = weight_tiles.plan_of(graph, None)
