@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,6 +34,7 @@ from tercet.train import card, job, session
 
 _STEPS = 6
 _SOLVE_S = 10.0
+_BASELINE_MW = 1000.0
 MODES = {"plain": False, "sealed": True}
 
 
@@ -115,7 +116,8 @@ class Network:
 
 def overlapped(subject: Network, mode: str, provenance: str) -> Rows:
     """How much of the waiting for bus and card is hidden by computation, and how well the step's time was predicted."""
-    problem = subject.problem(overlap=True)
+    # without a meter no state of the board has a power: with one, time is worth something to the solver
+    problem = replace(subject.problem(overlap=True), baseline_mw=_BASELINE_MW)
     peak = solve(problem, "keep-all").peak_bytes
     halved = problem.with_budgets(peak // 2, problem.deadline_ns, problem.card_bytes)
     schedule = hide(halved, solve(halved, "page-only", time_limit_s=_SOLVE_S).schedule)
