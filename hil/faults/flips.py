@@ -14,8 +14,8 @@ from power import differs
 # kind: (counter, blocks between two flips, flips a run). A run has flips of one kind, each meets a transfer of its own, so that
 # each must be noticed by itself; two in a row leave the last of three attempts.
 _KINDS = {
-    "read": ("sd_blocks_read", 9, 400), "write": ("sd_blocks_written", 9, 150), "command": ("sd_blocks_read", 9, 400),
-    "forgotten": ("sd_blocks_read", 60, 50),
+    "read": ("sd_blocks_read", 9, 35), "write": ("sd_blocks_written", 9, 150), "command": ("sd_blocks_written", 9, 150),
+    "forgotten": ("sd_blocks_read", 9, 35),
 }  # fmt: skip
 _BITS = {"read": 514 * 8, "forgotten": 512 * 8, "write": 514 * 8, "command": 48}
 # where the pages of the job begin, and how many blocks they have: of these every bit is used
