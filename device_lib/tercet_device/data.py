@@ -41,6 +41,7 @@ class DataSet:
     def __init__(self, path, stream=None):
         try:
             self._file = stream or open(path, "rb")
+            self.leaves_views = stream is not None
         except OSError:
             raise DeviceError("data", "%s: no such file" % path)
         head = self._file.read(struct.calcsize(_HEADER))

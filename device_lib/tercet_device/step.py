@@ -21,8 +21,6 @@ class Step:
         # a plan without a loss, as profiling makes, has no metric
         self.metric_offset = plan.offset(plan.record(plan.loss_end - 1)[3] + 1) if plan.loss_end else 0
         self._args = array("I", (0, 0, plan.records, plan.operands, plan.dims) + markers.gpio + (pager.hook if pager else 0, 0))
-        # a portable pager leaves views behind: with it the garbage collector stays on
-        self._quiet = self._args[8] or not plan.page_blocks
         # addresses of registers are no small integers: to look at them would allocate
         self._marked = bool(markers.gpio[0])
         self._reads = {}
@@ -30,6 +28,9 @@ class Step:
             opcode, phase, _, operand, dim = plan.record(index)
             if opcode <= f.READ_TOKENS_ROWS:
                 self._reads[index] = (opcode, phase & 7, plan.offset(operand), dim)
+        # a portable pager, data on a card and parts of a batch leave views behind: with them the garbage collector stays on
+        parts = any(read[0] >= f.READ_INPUT_ROWS for read in self._reads.values())
+        self._quiet = (self._args[8] or not plan.page_blocks) and not parts and not getattr(data, "leaves_views", False)
 
     def run(self, samples, training=True):
         """Executes the plan for the batch of `samples` (indices); `metric` then tells how it went. Allocates nothing.

@@ -19,6 +19,7 @@ from tercet.train.job import Settings
 
 LIBRARY = board_process.ROOT / "device_lib"
 MODULES = FIRMWARE / "natmod" / "armv7emsp"
+NATIVE = ("mlp/tercet_kernels.mpy", "card/tercet_card.mpy", "cipher/tercet_cipher.mpy")
 WORK = job("frugal", {"name": "momentum", "rate": 0.1}, settings=Settings(20, checkpoint_every=8, baseline_ms=1))[2]
 
 
@@ -44,13 +45,13 @@ def test_mip_installs_it_on_our_port_and_a_common_image_runs_it_from_its_romfs(t
     ours = board_process.start(tmp_path / "ours", "--image", FIRMWARE / "nrf52840" / "firmware.hex", "--pace", "max")
     try:
         ours.mpremote("mip", "install", LIBRARY / "package.json", timeout_s=200)
-        ours.mpremote("fs", "cp", MODULES / "mlp" / "tercet_kernels.mpy", MODULES / "card" / "tercet_card.mpy", ":/lib/")
+        ours.mpremote("fs", "cp", *(MODULES / module for module in NATIVE), ":/lib/")
         installed = train(ours)
     finally:
         ours.stop()
     rom = tmp_path / "rom"
     (rom / "lib").mkdir(parents=True)
-    for module in ("mlp/tercet_kernels.mpy", "card/tercet_card.mpy"):
+    for module in NATIVE:
         shutil.copy(MODULES / module, rom / "lib")
     common = board_process.start(tmp_path / "common", "--image", FIRMWARE / "nrf52840-stock" / "firmware.hex", "--pace", "max")
     try:
