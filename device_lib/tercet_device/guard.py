@@ -6,9 +6,10 @@ A guard passes over the pieces of a page in order: `protect` gives what goes to 
 
 from array import array
 
-from tercet_device.errors import DeviceError
+from tercet_device.chance import random_bytes
 
 _PIECE_BYTES = 2048
+KEY_BYTES = 32
 
 
 class Checksum:
@@ -51,7 +52,7 @@ class Seal:
         import tercet_cipher
 
         self._cipher = tercet_cipher
-        self._key = random_key()
+        self._key = random_bytes(KEY_BYTES)
         self._state = bytearray(tercet_cipher.STATE_BYTES)
         self._page = array("I", (0, 0, 0, 0))
         self._count = array("I", (0, 0))
@@ -83,12 +84,3 @@ class Seal:
 
     def right(self, index):
         return self._cipher.matches(self._state, self._tags, index)
-
-
-def random_key():
-    """32 bytes of the hardware generator; DeviceError("random") on a board that offers none."""
-    try:
-        from os import urandom
-    except ImportError:
-        raise DeviceError("random", "this firmware has no os.urandom to draw a key from")
-    return urandom(32)

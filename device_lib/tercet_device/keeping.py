@@ -8,7 +8,7 @@ checkpoint; they are no part of the body. The proof of a body has 28 bytes.
 import os
 import struct
 
-from tercet_device.errors import DeviceError
+from tercet_device.chance import random_bytes
 
 _NONCE_BYTES, _TAG_BYTES = 12, 16
 KEY_BYTES = 32
@@ -89,10 +89,3 @@ def device_key(path):
         stream.write(key)
     os.rename(path + ".new", path)
     return key
-
-
-def random_bytes(count):
-    """Bytes of the hardware generator; DeviceError("random") on a board that offers none."""
-    if not hasattr(os, "urandom"):
-        raise DeviceError("random", "this firmware has no os.urandom to draw a key from")
-    return os.urandom(count)

@@ -6,8 +6,8 @@ from array import array
 import tercet_card
 
 from tercet_device import _format as f
+from tercet_device.chance import random_bytes
 from tercet_device.errors import DeviceError
-from tercet_device.guard import random_key
 from tercet_device.native_card import KINDS
 
 _FORGED = -7
@@ -25,7 +25,7 @@ class NativePager:
             from tercet_device import ram_block
 
             card.send_from(ram_block.take())
-        key = random_key() if encrypted else b""
+        key = random_bytes(32) if encrypted else b""
         self._kept = bytearray(tercet_card.KEPT_BYTES * tensors)
         self._vectors = bytearray(512)
         self._pager = bytearray(tercet_card.PAGER_BYTES)

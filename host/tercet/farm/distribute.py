@@ -19,7 +19,7 @@ from typing import Any
 from tercet.errors import BoardError, SetupError, TercetError
 from tercet.farm import suite as suites
 from tercet.farm.client import TAGS, Farm, Place
-from tercet.farm.host import Hosts
+from tercet.farm.host import Hosts, together
 
 _LARGEST_PART = 16
 _TEST_S = 300.0
@@ -59,23 +59,16 @@ class Distribution:
         Raises BoardError when every place broke before the tests were done. An interrupt ends what runs and frees the places.
         """
         self._workers = workers
-        threads = [threading.Thread(target=self._work) for _ in range(workers)]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        except BaseException:
-            with self._changed:
-                self.waiting.clear()
-            self.hosts.end()
-            for thread in threads:
-                thread.join()
-            raise
+        together([threading.Thread(target=self._work) for _ in range(workers)], self._end)
         if self.waiting:
             reasons = "; ".join(f"{place}: {why}" for place, why in self.broken.items())
             raise BoardError(f"{len(self.waiting)} tests found no working place: {reasons}")
         return {**suites.count(self.results), "tests": self.results, "broken_places": self.broken}
+
+    def _end(self) -> None:
+        with self._changed:
+            self.waiting.clear()
+        self.hosts.end()
 
     def _work(self) -> None:
         """Reserves a place, works until no test is left or the place breaks, gives it back."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tercet.errors import TercetError
 from tercet.farm.client import Farm
-from tercet.farm.host import Hosts
+from tercet.farm.host import Hosts, together
 
 PLACE = "{place}"
 _DEADLINE_S = 3600.0
@@ -40,15 +40,5 @@ def run(farm: Farm, words: Sequence[str], folder: Path, say: Callable[[str], Non
         finally:
             farm.release(name)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in farm.places()]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        hosts.end()
-        for thread in threads:
-            thread.join()
-        raise
+    together([threading.Thread(target=work, args=(name,)) for name in farm.places()], hosts.end)
     return found

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +83,18 @@ class Hosts:
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
+
+
+def together(threads: Sequence[threading.Thread], end: Callable[[], None]) -> None:
+    """Runs threads to their end; an interrupt calls `end`, which makes them stop, and goes on once they have."""
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        end()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+        raise

@@ -46,6 +46,7 @@ class Ina228:
         except (serial.SerialException, OSError, ValueError) as error:
             raise MeterError(f"the reader's port {wiring.port} cannot be opened: {error}", hint="is it plugged in?") from error
         self._data, self._failure = bytearray(), ""
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
 
@@ -97,11 +98,15 @@ class Ina228:
         try:
             while True:
                 part = self._serial.read(max(1, self._serial.in_waiting))
-                self._data += part
+                with self._changed:
+                    self._data += part
+                    self._changed.notify_all()
                 if self._stopping and not part:
                     return
         except (serial.SerialException, OSError, TypeError) as error:
-            self._failure = f"the reader's port {self._serial.port} went away: {error}"
+            with self._changed:
+                self._failure = f"the reader's port {self._serial.port} went away: {error}"
+                self._changed.notify_all()
 
     def _records(self) -> np.ndarray:
         return np.frombuffer(bytes(self._data[: len(self._data) // _RECORD.itemsize * _RECORD.itemsize]), _RECORD)
@@ -109,20 +114,21 @@ class Ina228:
     def wait(self, edges: int, tail_samples: int, silence_s: float) -> int:
         """See `Meter.wait`."""
         seen, begun = -1, time.monotonic()
-        while not self._failure:
-            records = self._records()
-            changes = records[records["kind"] == ord("E")]
-            levels = (changes["levels"] >> self._pin & 1).astype(np.int8)
-            found = int(np.count_nonzero(np.diff(levels, prepend=np.int8(0)) == 1))
-            if found >= edges and len(levels) and not levels[-1]:
-                low_us = (int(records["ticks"][-1]) - int(changes["ticks"][-1])) % _TICKS
-                if low_us * 1e-6 * GRID_HZ >= tail_samples:
+        with self._changed:
+            while not self._failure:
+                records = self._records()
+                changes = records[records["kind"] == ord("E")]
+                levels = (changes["levels"] >> self._pin & 1).astype(np.int8)
+                found = int(np.count_nonzero(np.diff(levels, prepend=np.int8(0)) == 1))
+                if found >= edges and len(levels) and not levels[-1]:
+                    low_us = (int(records["ticks"][-1]) - int(changes["ticks"][-1])) % _TICKS
+                    if low_us * 1e-6 * GRID_HZ >= tail_samples:
+                        return found
+                if found != seen:
+                    seen, begun = found, time.monotonic()
+                left = begun + silence_s - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
                     return found
-            if found != seen:
-                seen, begun = found, time.monotonic()
-            if time.monotonic() - begun > silence_s:
-                return found
-            time.sleep(0.02)
         raise MeterError(self._failure)
 
     def stop(self) -> Capture:
