@@ -11,8 +11,7 @@ from tercet_device import data, kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
-from tercet_device.pager import open_pager
-from tercet_device.places import open_card, open_data, open_log, open_store, open_weights
+from tercet_device.places import open_card, open_data, open_log, open_pager, open_store, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 from tercet_device.weights import Weights
@@ -36,7 +35,7 @@ class Training:
         card = self.card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
         store = open_store(job.get("store"), plan.page_blocks, card)
-        self.pager = open_pager(store, kernels, job["tensors"], plan.encrypted, plan.overlap)
+        self.pager = open_pager(store, job["tensors"], plan.encrypted, plan.overlap)
         self.weights = Weights(plan, self.arena, self.pager, kernels)
         self.markers = trace.Markers(job.get("markers"))
         self.step = Step(plan, self.arena, self.data, self.pager, self.markers, kernels, array("f", job["hyper"]))

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card with its block transfers in native code. Initialisation, and buffers that DMA does not reach, stay with SDCard."""
+"""The card with its block transfers in native code. Initialisation stays in Python."""
 
 from array import array
 
 import tercet_card
 from uctypes import addressof
 
+from tercet_device.card import Card
 from tercet_device.errors import DeviceError
-from tercet_device.sd import SDCard
 
 _ATTEMPTS = 3
 _RAM = 0x20000000
@@ -22,8 +22,8 @@ KINDS = {
 }
 
 
-class NativeCard(SDCard):
-    """As SDCard; `native` holds [SPIM base, CS set register, CS clear register, CS mask, frequency, SCK, MOSI, MISO].
+class NativeCard(Card):
+    """`native` holds [SPIM base, CS set register, CS clear register, CS mask, frequency, SCK, MOSI, MISO].
 
     `begin` starts a transfer and `collect` waits for its end, so that computation can lie between them.
     """
@@ -66,14 +66,14 @@ class NativeCard(SDCard):
         kind, text = KINDS[result]
         raise DeviceError(kind, "%s (block %d)" % (text, block))
 
-    def readblocks(self, block, buffer, offset=0):
-        if offset or len(buffer) % 512 or addressof(buffer) < _RAM:
-            return super().readblocks(block, buffer, offset)
-        self.begin(0, block, buffer)
+    def reaches(self, buffer):
+        """Whether DMA does; it does not read flash."""
+        return addressof(buffer) >= _RAM
+
+    def read(self, block, view):
+        self.begin(0, block, view)
         self.collect()
 
-    def writeblocks(self, block, buffer, offset=0):
-        if offset or len(buffer) % 512 or addressof(buffer) < _RAM:
-            return super().writeblocks(block, buffer, offset)
-        self.begin(1, block, buffer)
+    def write(self, block, view):
+        self.begin(1, block, view)
         self.collect()

@@ -8,15 +8,6 @@ from tercet_device.store import BLOCK_BYTES
 _ATTEMPTS = 3
 
 
-def open_pager(store, kernels, tensors, encrypted, overlap):
-    """The pager for a store: a native one where the card's driver is native."""
-    if store and getattr(store.device, "job", None):
-        from tercet_device.native_pager import NativePager
-
-        return NativePager(store, tensors, encrypted, overlap)
-    return Pager(store, kernels, tensors, encrypted)
-
-
 class Pager:
     """Pages of a plan on a store. Counts bytes, and the retries after a failed check.
 

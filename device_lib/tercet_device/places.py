@@ -14,8 +14,6 @@ def open_card(settings):
     """The card of a job's `store` entry."""
     from machine import SPI, Pin
 
-    from tercet_device.sd import SDCard
-
     pins = {name: Pin(settings[name]) for name in ("sck", "mosi", "miso")}
     wires = SPI(settings["spi"], **pins), Pin(settings["cs"], Pin.OUT), kernels, settings["baudrate"]
     if settings.get("native"):
@@ -25,6 +23,8 @@ def open_card(settings):
             return NativeCard(*wires, settings["native"])
         except ImportError:
             pass
+    from tercet_device.sd import SDCard
+
     return SDCard(*wires)
 
 
@@ -43,6 +43,17 @@ def open_store(settings, blocks, card=None):
     card = card or open_card(settings)
     first, found = prepare(card, blocks)
     return BlockStore(card, first, min(found, DATA_BLOCK) if data_too else found)
+
+
+def open_pager(store, tensors, encrypted, overlap):
+    """The pager for a store: a native one where the card's driver is native, and then nothing of the other one in RAM."""
+    if store and getattr(store.device, "job", None):
+        from tercet_device.native_pager import NativePager
+
+        return NativePager(store, tensors, encrypted, overlap)
+    from tercet_device.pager import Pager
+
+    return Pager(store, kernels, tensors, encrypted)
 
 
 def open_data(place, card):

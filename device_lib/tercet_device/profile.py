@@ -13,8 +13,7 @@ from time import sleep_ms, ticks_diff, ticks_us
 from tercet_device import kernels, trace
 from tercet_device.arena import Arena, settle
 from tercet_device.errors import DeviceError
-from tercet_device.pager import open_pager
-from tercet_device.places import open_card, open_data, open_store
+from tercet_device.places import open_card, open_data, open_pager, open_store
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 
@@ -61,7 +60,7 @@ class Profile:
             self.data.shuffle(1)
         self._at = 0
         store = open_store(job.get("store"), job["page_blocks"], card)
-        self.pager = open_pager(store, kernels, job["pages"], job["encrypted"], job["overlap"])
+        self.pager = open_pager(store, job["pages"], job["encrypted"], job["overlap"])
         self._plans = open(job["plans"], "rb")
 
     def case(self, k):

@@ -38,7 +38,7 @@ def board_with_driver(virtual_board: VirtualBoard) -> VirtualBoard:
     if not KERNELS.exists():
         pytest.skip(f"{KERNELS} is not built: make kernels")
     virtual_board.mpremote("fs", "mkdir", "tercet_device")
-    files: list[str | Path] = [LIBRARY / "sd.py", LIBRARY / "errors.py"]
+    files: list[str | Path] = [LIBRARY / name for name in ("sd.py", "card.py", "errors.py")]
     virtual_board.mpremote("fs", "cp", *files, ":tercet_device/", "+", "fs", "cp", KERNELS, ":")
     return virtual_board
 
