@@ -12,24 +12,12 @@ from array import array
 
 from tercet_device.errors import DeviceError
 from tercet_device.kernels import copy
+from tercet_device.order import Order
 
 _HEADER = "<4sIIIIIIff"
-# a such that a * 2^16 - 1 and a * 2^15 - 1 are prime: the longest period of multiply-with-carry (Marsaglia).
-MULTIPLIER = 16380
 # the CRC-32 of bytes that have their own CRC-32 behind them
 _RIGHT = 0x2144DF1C
 _ATTEMPTS = 3
-_reserved = []
-
-
-def reserve(samples):
-    """Takes the memory of an order of `samples` while the heap is whole."""
-    _reserved[:] = [array("H", range(samples))]
-
-
-def reserved_bytes():
-    """What `reserve` holds back."""
-    return sum(2 * len(order) for order in _reserved)
 
 
 class DataSet:
@@ -63,23 +51,7 @@ class DataSet:
         self._labels = self._rows + self.count * len(self._row)
         if self._file.seek(0, 2) != self._labels + self.count * len(self._label):
             raise DeviceError("data", "%s: truncated" % path)
-        fits = _reserved and len(_reserved[0]) == self.training
-        self.order = _reserved.pop() if fits else array("H", range(self.training))
-
-    def shuffle(self, seed):
-        """A new order of the training samples and the generator's next state.
-
-        Fisher-Yates from the inside out, which needs no order before it: a seed alone tells an epoch's order. The
-        multiply-with-carry generator stays below 2^30, so that no big integer is made; the host computes the same.
-        """
-        state, order = seed, self.order
-        order[0] = 0
-        for i in range(1, len(order)):
-            state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
-            j = state % (i + 1)
-            order[i] = order[j]
-            order[j] = i
-        return state
+        self.order = Order(self.training)
 
     def row(self, sample):
         """The values of a sample as they are stored; the next call writes over them."""

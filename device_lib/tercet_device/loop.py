@@ -7,7 +7,7 @@ import struct
 from array import array
 from time import sleep_ms, ticks_diff, ticks_us
 
-from tercet_device import data, kernels, trace
+from tercet_device import kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
@@ -62,7 +62,7 @@ class Training:
         curve, powers = self.curve, self._powers
         (self.count, self._order_seed, self._at, powers[0], powers[1], curve.total, curve.count, curve.best,
          curve.best_step, curve.misses) = struct.unpack(_STATE, self._state)
-        self._seed = self.data.shuffle(self._order_seed)
+        self._seed = self.data.order.shuffle(self._order_seed)
         trace.emit("resumed", step=self.count)
         return True
 
@@ -81,7 +81,7 @@ class Training:
         size = self.plan.batch
         if self._at + size > self.data.training:
             self._order_seed = self._seed
-            self._seed, self._at = self.data.shuffle(self._seed), 0
+            self._seed, self._at = self.data.order.shuffle(self._seed), 0
         order, samples, at = self.data.order, self._samples, self._at
         for i in range(size):
             samples[i] = order[at + i]
@@ -178,7 +178,7 @@ def main(path, resume=False, pause=None, heap_before=0):
     import and reservation, by which the library's own cost is told.
     """
     gc.collect()
-    library = heap_before and heap_before - gc.mem_free() - reserved_bytes() - data.reserved_bytes()
+    library = heap_before and heap_before - gc.mem_free() - reserved_bytes()
     try:
         with open(path) as stream:
             job = json.load(stream)

@@ -57,7 +57,7 @@ class Profile:
         card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card) if job.get("data") else None
         if self.data:
-            self.data.shuffle(1)
+            self.data.order.shuffle(1)
         self._at = 0
         store = open_store(job.get("store"), job["page_blocks"], card)
         self.pager = open_pager(store, job["pages"], job["encrypted"], job["overlap"])
@@ -93,7 +93,7 @@ class Profile:
         if self._at + size > self.data.training:
             self._at = 0
         self._at += size
-        return self.data.order[self._at - size : self._at]
+        return [self.data.order[i] for i in range(self._at - size, self._at)]
 
     def rounds(self, rounds, marked):
         """Tells the microseconds of each case, `rounds` times over, the cases interleaved."""

@@ -15,6 +15,8 @@ HEADER = struct.Struct("<4sIIIIIIff")
 # Marsaglia's multiply-with-carry: a * 2^16 - 1 and a * 2^15 - 1 are prime, states stay below 2^30 (MicroPython's
 # small integers).
 MULTIPLIER = 16380
+MIXER = 14933
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,27 @@ def _checked(rows: np.ndarray) -> bytes:
 
 
 def shuffled(count: int, seed: int) -> tuple[np.ndarray, int]:
-    """An order of `count` samples and the generator's next state: Fisher-Yates from the inside out, as the board computes it."""
-    indices, state = [0] * count, seed
-    for i in range(1, count):
-        state = MULTIPLIER * (state & 0xFFFF) + (state >> 16)
-        j = state % (i + 1)
-        indices[i] = indices[j]
-        indices[j] = i
-    return np.array(indices), state
+    """An order of `count` samples and the generator's next state, as the board computes it index by index.
+
+    A Feistel network on the smallest power of four that holds `count`; what falls outside goes through it again.
+    """
+    half = next(bits for bits in range(1, 32) if 1 << 2 * bits >= count)
+    keys = []
+    for _ in range(ROUNDS):
+        seed = MULTIPLIER * (seed & 0xFFFF) + (seed >> 16)
+        keys.append(seed & 0xFFFF)
+    order = _feistel(np.arange(count), half, keys)
+    while (outside := order >= count).any():
+        order[outside] = _feistel(order[outside], half, keys)
+    return order, seed
+
+
+def _feistel(indices: np.ndarray, half: int, keys: list[int]) -> np.ndarray:
+    mask = (1 << half) - 1
+    left, right = indices >> half, indices & mask
+    for key in keys:
+        left, right = right, left ^ (((right ^ key) * MIXER >> 9) & mask)
+    return left << half | right
 
 
 def batches(training: int, batch: int, seed: int, steps: int) -> list[np.ndarray]:

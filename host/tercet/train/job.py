@@ -96,7 +96,7 @@ def make_job(
         **data_place(encoded, target), **weights_place(start, on_card, target),
         "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
         "overlap": bool(plan.flags & plan_format.FLAG_OVERLAP),
-        "arena_bytes": plan.arena_bytes, "training": data.training,
+        "arena_bytes": plan.arena_bytes,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
         "hyper": [vector.get(name, 0.0) for name in HYPER], "markers": target.markers.get("registers"),
         "store": _store(plan, target, settings), "seed": settings.seed, "steps": settings.steps,

@@ -28,8 +28,7 @@ if "/lib" not in sys.path:
 gc.threshold(2048)
 {block}from tercet_device import arena
 arena.reserve({arena_bytes})
-from tercet_device import kernels, data
-data.reserve({training})
+from tercet_device import kernels
 from tercet_device import loop
 {driver}outcome = loop.main({path!r}, {resume}, None, heap)
 """
@@ -156,7 +155,7 @@ def program(job: Job, resume: bool) -> str:
     settings = job.settings
     store = settings.get("card") or settings["store"] or {}
     return _START.format(
-        path=job.path, resume=resume, arena_bytes=settings["arena_bytes"], training=settings["training"],
+        path=job.path, resume=resume, arena_bytes=settings["arena_bytes"],
         driver=_DRIVER if store.get("native") else "", block=_BLOCK if settings["overlap"] and store.get("native") else "",
     )  # fmt: skip
 
@@ -178,5 +177,6 @@ def push(board: Board, weights: bytes) -> None:
 
 
 def pull(board: Board) -> bytes:
-    """The trained weights file from the board."""
+    """The trained weights file from the board, whose heap is fresh then: beside a large arena no file can be read."""
+    board.soft_reset()
     return sync.get_file(board, f"{FOLDER}/trained.bin")

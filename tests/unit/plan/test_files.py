@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 
 import numpy as np
 import pytest
+from tercet import resources
 from tercet.autodiff.training import training_graph
 from tercet.errors import ArtifactError, InputError
 from tercet.model import graph as models
@@ -62,6 +64,31 @@ def test_shuffling_permutes_and_repeats_for_a_seed() -> None:
     assert order.tolist() != list(range(50))
     again, other = shuffled(50, 7)
     assert (order == again).all() and state == other < 2**30
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 24, 1437, 4000, 65535])
+def test_the_board_computes_the_same_order_index_by_index(count: int) -> None:
+    path = resources.device_library() / "order.py"
+    spec = importlib.util.spec_from_file_location("order", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    board = module.Order(count)
+    order, state = shuffled(count, 3)
+    assert board.shuffle(3) == state
+    assert [board[i] for i in range(count)] == order.tolist()
+    assert sorted(order.tolist()) == list(range(count))
+
+
+def test_every_sample_comes_at_every_place_as_often() -> None:
+    count, epochs, seed = 30, 6000, 1
+    places = np.zeros((count, count))
+    for _ in range(epochs):
+        order, seed = shuffled(count, seed)
+        places[np.arange(count), order] += 1
+    expected = epochs / count
+    # chi-squared with 29 * 29 degrees of freedom: 1 +- 0.05 for a fair order
+    assert 0.85 < ((places - expected) ** 2 / expected).sum() / (count - 1) ** 2 < 1.15
 
 
 def test_an_epoch_visits_each_sample_at_most_once() -> None:
