@@ -96,6 +96,17 @@ def test_a_meter_whose_clock_drifts_is_fitted():
     assert found.causes == () and found.clock.drift_ppm == pytest.approx(150, abs=5)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_long_regions_of_nearly_one_length_fit_whatever_their_edges_do(seed):
+    rng = np.random.default_rng(seed)
+    device_s = 0.64 + rng.exponential(0.005, 20)
+    meter_s = device_s + 50e-6 + rng.normal(0, 5e-6, 20)
+    assert np.abs(align.fit_clock(meter_s, device_s).residual_s).max() < 30e-6
+    meter_s[7] -= 640e-6
+    assert np.argmax(np.abs(align.fit_clock(meter_s, device_s).residual_s)) == 7
+    assert align.fit_clock(meter_s, device_s).residual_s[7] == pytest.approx(-640e-6, abs=30e-6)
+
+
 def test_saturation():
     capture = made()
     capture.saturated[6500] = True
