@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tercet.datasets.packages import FASHION_FOLDER
 
 ROOT = Path(__file__).parents[2]
 TOOLS = "sh sed head mkdir cat flock sha256sum cut readlink rm tar xz mv dirname id basename tr find sort xargs"
@@ -100,6 +101,16 @@ def test_micropython_that_is_there_is_not_fetched_again(checkout: Path) -> None:
     (tree / ".tarball-sha256").write_text(digest + "\n")
     done = call(checkout, "fetch-micropython.sh", PATH=_without_apt(checkout))
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tree), "")
+
+
+def test_without_an_optional_package_the_rest_is_set_up_and_it_is_tried_once(checkout: Path) -> None:
+    tools = Path(_without_apt(checkout))
+    for name in ("gcc", "make", "arm-none-eabi-gcc", "gdb-multiarch", "qemu-system-arm", "python3"):
+        (tools / name).write_text("#!/bin/sh\n")
+        (tools / name).chmod(0o755)
+    first, again = (call(checkout, "setup-apt.sh", PATH=str(tools), ARM_GCC="") for _ in range(2))
+    assert (first.returncode, again.returncode, again.stderr) == (0, 0, "")
+    assert "apt-get install dataset-fashion-mnist" in first.stderr or FASHION_FOLDER.is_dir()
 
 
 def test_no_mirror_is_said(checkout: Path) -> None:

@@ -13,7 +13,7 @@ from tercet.compress.network import macs, weight_layers
 from tercet.compress.packed import cycles, tensor
 from tercet.compress.packed.container import pack
 from tercet.compress.packed.execution import Execution
-from tercet.model.graph import Model
+from tercet.model.graph import Layer, Model
 from tercet.model.weights import Weights
 
 COLUMNS = ("name", "op", "weights", "density", "values", "bits", "bytes", "macs", "format", "cycles")
@@ -37,47 +37,31 @@ def layer_rows(model: Model, weights: Weights, execution: Execution | None = Non
     the file.
     `cycles` are modelled for the format of execution, whole numbers at zero wait states.
     """
-    products = macs(model)
-    rows: list[dict[str, Any]] = []
-    for layer in weight_layers(model):
-        value = weights[layer.parameters["w"]]
-        places = products[layer.name] // value.size
-        found = cycles.costs(value, places)
-        wanted = execution.formats.get(layer.name, "") if execution else ""
-        cost = found[wanted] if wanted in found else cycles.fastest(value, places)
-        order = {"csc": tensor.COLUMNS, "delta": 0}.get(wanted)
-        size = len(tensor.encode(value, order).data)
-        size += sum(len(tensor.encode(weights[name]).data) for role, name in layer.parameters.items() if role != "w")
-        rows.append(
-            {
-                "name": layer.name,
-                "op": layer.op,
-                "weights": int(value.size),
-                "density": round(float(np.count_nonzero(value)) / value.size, 5),
-                "values": len(np.unique(value[value != 0])),
-                "bits": code_bits(value),
-                "bytes": size,
-                "macs": products[layer.name],
-                "format": cost.format,
-                "cycles": round(cost.cycles),
-            }
-        )
+    products, formats = macs(model), execution.formats if execution else {}
+    rows = [_row(layer, weights, products[layer.name], formats.get(layer.name, "")) for layer in weight_layers(model)]
     rest = len(pack(model, weights, execution)) - sum(row["bytes"] for row in rows)
-    rows.append(
-        {
-            "name": "rest",
-            "op": "",
-            "weights": 0,
-            "density": 1.0,
-            "values": 0,
-            "bits": 0,
-            "bytes": rest,
-            "macs": 0,
-            "format": "",
-            "cycles": 0,
-        }
-    )
-    return rows
+    return [*rows, dict(zip(COLUMNS, ("rest", "", 0, 1.0, 0, 0, rest, 0, "", 0), strict=True))]
+
+
+def _row(layer: Layer, weights: Weights, products: int, wanted: str) -> dict[str, Any]:
+    """The row of one layer with so many multiply-accumulates, executed as `wanted` or, where that is no format of it, fastest."""
+    value = weights[layer.parameters["w"]]
+    costs = cycles.costs(value, products // value.size)
+    cost = costs[wanted] if wanted in costs else cycles.fastest(value, products // value.size)
+    size = len(tensor.encode(value, {"csc": tensor.COLUMNS, "delta": 0}.get(wanted)).data)
+    size += sum(len(tensor.encode(weights[name]).data) for role, name in layer.parameters.items() if role != "w")
+    return {
+        "name": layer.name,
+        "op": layer.op,
+        "weights": int(value.size),
+        "density": round(float(np.count_nonzero(value)) / value.size, 5),
+        "values": len(np.unique(value[value != 0])),
+        "bits": code_bits(value),
+        "bytes": size,
+        "macs": products,
+        "format": cost.format,
+        "cycles": round(cost.cycles),
+    }
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -83,7 +83,8 @@ def test_auto_chooses_again_when_training_left_more_than_planned(saved, digits, 
     monkeypatch.setattr(auto, "_carry_out", grown)
     options = {"epochs": 1, "output": tmp_path / "a.trz", "flash": 2600, "ram": 6000}
     compress.run("auto", saved, digits, options)
-    assert len(asked) == 2 and asked[1]["flash_bytes"] <= 2300 and asked[1]["ram_bytes"] <= 5700
+    assert 1 < len(asked) <= auto.TRIES and asked[0]["flash_bytes"] > 2300  # how many depends on what choices there are
+    assert asked[-1]["flash_bytes"] <= 2300 and asked[-1]["ram_bytes"] <= 5700
     monkeypatch.setattr(auto, "TRIES", 1)
     with pytest.raises(InfeasibleError, match="more than allowed") as caught:
         compress.run("auto", saved, digits, options)

@@ -16,6 +16,8 @@ from tercet.errors import InputError, SetupError
 
 DIGITS = "9bf0fd2980e961bbba75b5a7cd4eb0c103262d1f22ffd4fa740965fb778ae6dc"
 
+FASHION = "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f"
+
 
 def test_digits_ship_and_their_split_never_changes():
     digits = load("digits")
@@ -65,6 +67,27 @@ def test_package_is_read_from_a_wheel_in_the_cache(tmp_path):
 
 def test_missing_fashion_mnist_says_how_to_install(tmp_path):
     with pytest.raises(SetupError, match="apt install"):
+        load("fashion-mnist", source=tmp_path)
+
+
+@pytest.mark.skipif(not packages.FASHION_FOLDER.is_dir(), reason="apt install dataset-fashion-mnist")
+def test_fashion_mnist_from_the_distribution():
+    fashion = load("fashion-mnist")
+    assert fashion.sha256() == FASHION
+    assert fashion.train_x.shape == (60000, 1, 28, 28) and fashion.test_x.shape == (10000, 1, 28, 28)
+    assert np.bincount(fashion.train_y).tolist() == [6000] * 10 and np.bincount(fashion.test_y).tolist() == [1000] * 10
+    assert fashion.inputs("test").max() == 1.0 and fashion.licence == "MIT"
+
+
+@pytest.mark.skipif(not packages.FASHION_FOLDER.is_dir(), reason="apt install dataset-fashion-mnist")
+def test_a_damaged_file_of_fashion_mnist_is_refused(tmp_path):
+    for name in packages.FASHION_FILES:
+        (tmp_path / name).write_bytes((packages.FASHION_FOLDER / name).read_bytes())
+    labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    data = bytearray(labels.read_bytes())
+    data[len(data) // 2] ^= 1
+    labels.write_bytes(data)
+    with pytest.raises(InputError, match=r"t10k-labels.*SHA-256"):
         load("fashion-mnist", source=tmp_path)
 
 
