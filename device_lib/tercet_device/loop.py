@@ -136,7 +136,7 @@ class Training:
             self.step.add_metric(curve.sums, 0, 1)
             told = curve.add(self.count, size)
             if curve.due(self.count) and curve.judge(self.count, *self.evaluate()) and self.job.get("result"):
-                self.weights.save(self.job["result"])
+                self.weights.save(self.job["result"], self.card)
             paused = pause is not None and self.count < last and pause(self.count)
             if every and (self.count % every == 0 or self.count == last or curve.flat or paused):
                 self.save()
@@ -206,7 +206,7 @@ def finish(training, pause=None):
         loss, accuracy = training.evaluate()
         trace.emit("evaluated", loss=loss, accuracy=accuracy)
     if job.get("result") and not curve.best_step:
-        training.weights.save(job["result"])
+        training.weights.save(job["result"], training.card)
     if job.get("boot"):
         leave_boot(job["boot"])
     bytes_out, bytes_in, retries = training.pager.tally()

@@ -12,14 +12,14 @@ from array import array
 from tercet_device import kernels, trace, weights
 from tercet_device.arena import Arena
 from tercet_device.errors import DeviceError
-from tercet_device.places import open_weights
+from tercet_device.places import find_weights, open_card, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 
 
 class Model:
     """The network that `path` describes, with the weights in the file `source`: by default the trained ones, else those that
-    the training starts from.
+    the training starts from, in files or on the card.
 
     Raises DeviceError with kind "plan", "weights" or "memory".
     """
@@ -32,9 +32,11 @@ class Model:
         self.features, self._value_bytes = settings["features"], settings["value_bytes"]
         self._scale = array("f", settings["scale"])
         self._arena = Arena(plan.arena_bytes, kernels)
-        source = source or first_file(settings["weights"])
-        with open_weights(source, None) as stream:
-            weights.read(stream, source, bytes.fromhex(settings["graph"]), self._views(settings["tensors"]), kernels)
+        card = open_card(settings["card"]) if settings.get("card") else None
+        with open_weights(source, card) if source else first_of(settings["weights"], card) as stream:
+            weights.read(
+                stream, source or "the weights", bytes.fromhex(settings["graph"]), self._views(settings["tensors"]), kernels
+            )
         offset, count = settings["output"]
         self._output = self._arena.view(offset, 4 * count)
         self._step = Step(plan, self._arena, self, None, trace.Markers(), kernels, array("f", bytes(64)))
@@ -76,14 +78,10 @@ class Model:
             memoryview(arena)[offset : offset + 4 * len(row)] = bytes(row)
 
 
-def first_file(paths):
-    """The first of some files that is there."""
-    import os
-
-    for path in paths:
-        try:
-            os.stat(path)
-            return path
-        except OSError:
-            pass
-    raise DeviceError("weights", "%s: no such file" % paths[-1])
+def first_of(places, card):
+    """The first of some weights that is there, as a stream."""
+    for place in places:
+        stream = find_weights(place, card)
+        if stream is not None:
+            return stream
+    return open_weights(places[-1], card)

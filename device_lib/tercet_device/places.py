@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the entries of a job name: the card, the page store, the data set, the checkpoints."""
 
+import json
 import struct
 
 from tercet_device import kernels
@@ -68,32 +69,56 @@ def open_data(place, card):
 
 def open_weights(place, card):
     """The weights file, or [bytes, CRC-32, block] of it on the card, as a stream."""
+    stream = find_weights(place, card)
+    if stream is not None:
+        return stream
     if isinstance(place, str):
-        try:
-            return open(place, "rb")
-        except OSError:
-            raise DeviceError("weights", "%s: no such file" % place)
-    stream = card_data(card, place)
-    if stream is None:
-        raise DeviceError("weights", "the card does not hold these weights; `tercet deploy` writes them")
-    return stream
+        raise DeviceError("weights", "%s: no such file" % place)
+    raise DeviceError("weights", "the card does not hold these weights; `tercet deploy` and `tercet train` write them")
+
+
+def find_weights(place, card):
+    """What `open_weights` gives; None where there is none."""
+    if not isinstance(place, str):
+        return card_data(card, place)
+    try:
+        return open(place, "rb")
+    except OSError:
+        return None
+
+
+def open_result(path):
+    """The weights that the job in `path` trained, as a stream."""
+    with open(path) as stream:
+        job = json.load(stream)
+    return open_weights(job["result"], open_card(job["card"]) if job.get("card") else None)
+
+
+def label_block(card, place):
+    """The block where the label of [bytes, CRC-32, block] stands, its content behind it; None when the partition ends before."""
+    found = find_partition(card)
+    if not found or found[1] < place[2] + 1 + -(-place[0] // BLOCK_BYTES):
+        return None
+    return found[0] + place[2]
 
 
 def card_data(card, place):
     """What [bytes, CRC-32, block] names on the card as a stream; None when the card does not hold it.
 
-    Without a block it lies right behind the pages. The host writes both numbers in a block of their own before it, as the last
-    thing; the checksum leaves out the last four bytes.
+    Without a block it lies right behind the pages. Who writes it writes both numbers in a block of their own before it, as the
+    last thing; the checksum leaves out the last four bytes. None in its place takes any: what the board itself wrote.
     """
-    nbytes, crc, at = place if len(place) == 3 else (place[0], place[1], DATA_BLOCK)
-    found = find_partition(card)
-    if not found or found[1] < at + 1 + -(-nbytes // BLOCK_BYTES):
+    if len(place) == 2:
+        place = place[0], place[1], DATA_BLOCK
+    nbytes, crc, _ = place
+    block = label_block(card, place)
+    if block is None:
         return None
     label = bytearray(BLOCK_BYTES)
-    card.readblocks(found[0] + at, label)
-    if label[:12] != struct.pack("<4sII", b"TDSC", nbytes, crc):
+    card.readblocks(block, label)
+    if label[:8] != struct.pack("<4sI", b"TDSC", nbytes) or crc is not None and label[8:12] != struct.pack("<I", crc):
         return None
-    return BlockFile(card, found[0] + at + 1, nbytes)
+    return BlockFile(card, block + 1, nbytes)
 
 
 def open_log(job, state, weights, page_blocks, card):

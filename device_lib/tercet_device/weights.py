@@ -88,27 +88,33 @@ class Weights:
         """Reads a weights file; raises what `read` raises."""
         read(stream, name, self._plan.graph_id, self.views(True), self._kernels)
 
-    def save(self, path):
-        """Writes weights and state in the same form. A former file goes first: both together may not fit."""
+    def save(self, place, card=None):
+        """Writes weights and state in the same form to a file, or to [bytes, None, block] of the card."""
+        if not isinstance(place, str):
+            from tercet_device.card_file import CardFile
+
+            with CardFile(card, place) as stream:
+                return self._write(stream)
+        # a former file goes first: both together may not fit
         try:
-            os.remove(path)
+            os.remove(place)
         except OSError:
             pass
         try:
-            self._write(path)
+            with open(place, "wb") as stream:
+                self._write(stream)
         except OSError:
-            raise DeviceError("weights", "%s: %d bytes do not fit the board's filesystem" % (path, self.nbytes))
+            raise DeviceError("weights", "%s: %d bytes do not fit the board's filesystem" % (place, self.nbytes))
 
-    def _write(self, path):
-        with open(path, "wb") as stream:
-            head = b"TWTS" + self._plan.graph_id + struct.pack("<I", self.nbytes)
-            stream.write(head)
-            crc = self._kernels.crc32(head)
-            for view in self.views(False):
-                if stream.write(view) != len(view):
-                    raise OSError(28)
-                crc = self._kernels.crc32(view, crc)
-            stream.write(struct.pack("<I", crc))
+    def _write(self, stream):
+        head = b"TWTS" + self._plan.graph_id + struct.pack("<I", self.nbytes)
+        stream.write(head)
+        crc = self._kernels.crc32(head)
+        for view in self.views(False):
+            if stream.write(view) != len(view):
+                raise OSError(28)
+            crc = self._kernels.crc32(view, crc)
+        stream.write(struct.pack("<I", crc))
 
     def digest(self):
         """The hexadecimal SHA-256 over weights and state in the plan's order."""

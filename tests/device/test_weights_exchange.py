@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_job
 from small_job import MODEL, TARGET, job
 from tercet import resources
 from tercet.autodiff import graph as graphs
@@ -25,16 +26,19 @@ from tercet.cli import weights as verbs
 from tercet.cli import work
 from tercet.errors import InputError
 from tercet.model import graph as models
-from tercet.model import initialise
+from tercet.model import initialise, mlp
 from tercet.plan import lower, weights_file
-from tercet.train import federated, session
+from tercet.solve.schedule import Schedule
+from tercet.train import card, federated, session
+from tercet.train.job import Settings, make_job
 
 ROOT = Path(__file__).parents[2]
 PREDICT = """
 import sys
 sys.path.append('/lib')
 from tercet_device.model import Model
-print([list(Model().predict(row)) for row in {rows!r}])
+model = Model()
+print([list(model.predict(row)) for row in {rows!r}])
 """
 
 
@@ -47,7 +51,7 @@ def trained(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     name = f"exchange-{os.getpid()}"
     with virtual.temporary(name=name, image=resources.firmware(TARGET.name), state=tmp_path / "board", pace="max") as running:
         with Board(running.serial) as board:
-            session.deploy(board, order.with_files(work.predict_files(MODEL, graph, packed, TARGET)), TARGET)
+            session.deploy(board, work.with_prediction(order, MODEL, graph, packed, TARGET), TARGET)
             session.run(board, order)
         yield name, tmp_path
 
@@ -63,8 +67,13 @@ def predicted(name: str, rows: np.ndarray) -> np.ndarray:
     running = virtual.find(name)
     assert running
     with Board(running.serial) as board:
-        board.soft_reset()
-        return np.array(ast.literal_eval(board.exec(PREDICT.format(rows=[bytes(row) for row in rows]))))
+        return outputs(board, rows)
+
+
+def outputs(board: Board, rows: np.ndarray) -> np.ndarray:
+    """What a connected board predicts."""
+    board.soft_reset()
+    return np.array(ast.literal_eval(board.exec(PREDICT.format(rows=[bytes(row) for row in rows]))))
 
 
 @pytest.mark.board
@@ -83,6 +92,36 @@ def test_weights_come_back_predict_and_are_sent(trained: tuple[str, Path]) -> No
     models.save(MODEL, initialise(MODEL, 9), folder / "other.json")
     tercet("push", folder, folder / "other.json", "--board", name)
     assert np.allclose(predicted(name, rows), reference.predict(MODEL, initialise(MODEL, 9), inputs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.board
+def test_weights_too_large_for_flash_come_back_from_the_card(tmp_path: Path) -> None:
+    wide, packed = mlp("wide", [6, 2600, 3]), small_job.data()
+    graph = training_graph(wide, 1, optimizer={"name": "sgd", "rate": 0.1})
+    plan = lower.lower(graph, Schedule(tuple(small_job.keep_all(graph))), target=TARGET.name, budget_bytes=0)
+    order = make_job(graph, plan, initialise(wide, 1), packed, TARGET, Settings(2, evaluate=False))
+    order = work.with_prediction(order, wide, graph, packed, TARGET)
+    assert set(map(len, order.card_files.values())) == {len(weights_file.encode(graph, plan.graph_id, initialise(wide, 1)))}
+    rows, image = packed.rows[:2], resources.firmware(TARGET.name)
+    with (
+        virtual.temporary(image=image, state=tmp_path / "board", sd=tmp_path / "card.img", pace="max") as running,
+        Board(running.serial) as board,
+    ):
+        # over the console, as with a real card
+        card.place_job(board, TARGET, order)
+        session.deploy(board, order, TARGET)
+        with pytest.raises(InputError, match="the card does not hold these weights"):
+            session.pull(board)
+        assert np.allclose(outputs(board, rows), forward(wide, initialise(wide, 1)), rtol=1e-4, atol=1e-5)
+        session.run(board, order)
+        mine = weights_file.decode(session.pull(board), graph, plan.graph_id)
+        assert any((mine[key] != value).any() for key, value in initialise(wide, 1).items())
+        assert np.allclose(outputs(board, rows), forward(wide, mine), rtol=1e-4, atol=1e-5)
+
+
+def forward(model: models.Model, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """What the reference predicts for the first two samples."""
+    return reference.predict(model, weights, small_job.data().batch(np.arange(2))[0])
 
 
 def test_trained_weights_go_into_the_onnx_file_of_the_model(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def prepare_job(job: Job, folder: Path, **changes: Any) -> Path:
         (folder / Path(path).name).write_bytes(data)
     if not isinstance(settings["weights"], str):  # they would start from the card
         (folder / "weights.bin").write_bytes(job.card_files[settings["weights"][2]])
-        settings["weights"] = "weights.bin"
+        settings["weights"], settings["result"] = "weights.bin", "trained.bin"
     for name in ("plan", "weights", "data", "result"):
         settings[name] = str(folder / Path(settings[name]).name)
     if "checkpoint" in settings:

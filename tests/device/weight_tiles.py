@@ -34,13 +34,6 @@ from tercet.train.job import Job, Settings, make_job
 TARGET = targets.load("nrf52840dk")
 TILE_BYTES = 24 * 1024
 RATE = 0.02
-# modules that training does not use: 407 KB of trained weights need their place in flash
-_REMOVE = """
-import os
-for name in ("classify", "timing", "trunk", "unpack", "profile"):
-    if name + ".mpy" in os.listdir("/lib/tercet_device"):
-        os.remove("/lib/tercet_device/" + name + ".mpy")
-"""
 
 
 @dataclass(frozen=True)
@@ -126,10 +119,8 @@ def on_board(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:  # fmt: skip
     """Weights after the job, and what the board told at its end."""
     operators = work.operator_set(graph)
-    card.place_files(board, network.target, job.card_files, image, operators)
+    card.place_job(board, network.target, job, image, operators)
     session.deploy(board, job, network.target, operators)
-    if network.frugal:
-        board.exec(_REMOVE)
     done = session.run(board, job, silence_s=600).last("done")
     assert done["peak_arena_bytes"] <= plan.peak_bytes
     return weights_file.decode(session.pull(board), graph, plan.graph_id), done

@@ -13,6 +13,7 @@ from tercet.board.frames import ANSWER_S, RECEIVER, finish, send
 from tercet.errors import BoardError
 
 _READ_PART_BYTES = 4096
+_FILE_PART_BYTES = 16384
 
 _PUT_FILE = """
 import os, hashlib
@@ -143,11 +144,17 @@ def get_buffer(board: Board, expression: str, *, setup: str = "") -> bytes:
 def get_file(board: Board, path: str) -> bytes:
     """The content of a file on the board, in parts that fit its heap; raises BoardError when it does not exist."""
     size = board.eval(f"__import__('os').stat({path!r})[6]")
-    part, data = 16384, b""
     board.exec(f"_tercet_file = open({path!r}, 'rb')")
-    while len(data) < size:
-        data += get_buffer(board, f"_tercet_file.read({part})")
+    data = get_stream(board, size)
     board.exec("_tercet_file.close(); del _tercet_file")
+    return data
+
+
+def get_stream(board: Board, size: int) -> bytes:
+    """The next `size` bytes of the board's global `_tercet_file`, in parts that fit its heap."""
+    data = b""
+    while len(data) < size:
+        data += get_buffer(board, f"_tercet_file.read({min(_FILE_PART_BYTES, size - len(data))})")
     return data
 
 

@@ -56,8 +56,8 @@ def send(folder: Path, source: str, board: Board, bench: benches.Bench, settings
     target = targets.load(bench.target)
     packed = data.load(source, regression=graph.loss != "softmax_cross_entropy")
     order = job.make_job(graph, plan, weights, packed, target, settings)
-    order = order.with_files(work.predict_files(model, graph, packed, target))
-    card.place_files(board, target, order.card_files, bench.card_image, work.operator_set(graph))
+    order = work.with_prediction(order, model, graph, packed, target)
+    card.place_job(board, target, order, bench.card_image, work.operator_set(graph))
     written = session.deploy(board, order, target, work.operator_set(graph))
     boot.place(board, order) if settings.at_boot else boot.remove(board)
     return written

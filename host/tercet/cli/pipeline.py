@@ -132,7 +132,7 @@ def train(
     target = targets.load(bench.target)
     work_order = make_job(request, graph, plan, weights, packed, target, meter is not None)
     operators = work.operator_set(graph)
-    card.place_files(board, target, work_order.card_files, bench.card_image, operators, progress)
+    card.place_job(board, target, work_order, bench.card_image, operators, progress)
     session.deploy(board, work_order, target, operators, progress)
     boot.remove(board)
     inputs = {"plan.bin": artifacts.sha256_file(request.path("plan.bin"))}
@@ -164,7 +164,7 @@ def make_job(
         validate_every=request.validate_every, patience=request.patience, checkpoint_every=request.checkpoint_every,
     )  # fmt: skip
     order = job.make_job(graph, plan, weights, packed, target, settings)
-    return order.with_files(work.predict_files(models.load(request.path("model.json"))[0], graph, packed, target))
+    return work.with_prediction(order, models.load(request.path("model.json"))[0], graph, packed, target)
 
 
 def measure(out: Path, pins: tuple[int, tuple[int, ...]] = (0, (1, 2, 3))) -> dict[str, Any]:

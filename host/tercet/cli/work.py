@@ -17,6 +17,7 @@ from tercet.plan.dataset_file import PackedData
 from tercet.solve import schedule as schedules
 from tercet.targets import Target
 from tercet.train import predict
+from tercet.train.job import Job
 from tercet.units import format_bytes
 
 SETS = ("mlp", "cnn", "all")  # of native kernels, each holding those before it
@@ -63,11 +64,9 @@ def operator_set(graph: graphs.Graph) -> str:
     return next(name for name in ("all", "cnn", "mlp") if name in found or name == "mlp")
 
 
-def predict_files(
-    model: models.Model, graph: graphs.Graph, packed: PackedData, target: Target
-) -> dict[str, bytes]:
-    """What the board needs to predict with what it trains by `graph`."""
-    return predict.files(*inference_graph(model, 1), graph, packed, target)
+def with_prediction(order: Job, model: models.Model, graph: graphs.Graph, packed: PackedData, target: Target) -> Job:
+    """A job with what the board needs to predict with what it trains by `graph`."""
+    return order.with_files(predict.files(*inference_graph(model, 1), graph, packed, target, order))
 
 
 def optimizer_settings(name: str, rate: float | None, schedule: str = "constant") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tercet.costs import blocks
 from tercet.errors import InputError
 from tercet.targets import Target
 from tercet.train import session
-from tercet.train.job import card_crc
+from tercet.train.job import Job, card_crc
 
 _BLOCK_BYTES = 512
 _PIECE_BYTES = 32768
@@ -58,19 +58,28 @@ def prepare(
     return answer
 
 
+def place_job(
+    board: Board, target: Target, order: Job, image: str = "", operators: str = "mlp",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:  # fmt: skip
+    """Brings what a job has on the card there, and makes room for what the board itself will write; see `place_files`."""
+    place_files(board, target, order.card_files, image, operators, progress, order.card_blocks)
+
+
 def place_files(
     board: Board, target: Target, files: Mapping[int, bytes], image: str = "", operators: str = "mlp",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None, room_blocks: int = 0,
 ) -> None:  # fmt: skip
     """Brings a data set, weights or both onto the card of `board`, behind the pages; what is there already stays.
 
-    `files`: content by its first block in the partition, where a label stands before it. `image` is the file of the card
+    `files`: content by its first block in the partition, where a label stands before it; the partition has `room_blocks` at
+    least. `image` is the file of the card
     where this machine has it: then it is written there, since the card is not in use; else over the console, which takes a
     while. Raises what `prepare` raises.
     """
     if not files:
         return
-    end = max(at + 1 + blocks(len(content)) for at, content in files.items())
+    end = max(room_blocks, *(at + 1 + blocks(len(content)) for at, content in files.items()))
     start = prepare(board, target, end * _BLOCK_BYTES, operators=operators)["first_block"]
     for at, content in files.items():
         first = start + at

@@ -30,7 +30,7 @@ KEY_FILE = f"{FOLDER}/device.key"
 _PLATEAUS = 12
 # A larger data set goes to the card: the board's own filesystem holds the library and the results as well.
 FLASH_DATA_BYTES = 320 * 1024
-# Larger weights start from the card, so that the trained ones have room in flash.
+# Larger weights start from the card, and the trained ones go there: the board's filesystem is small.
 FLASH_WEIGHTS_BYTES = 96 * 1024
 
 
@@ -62,12 +62,14 @@ class Settings:
 class Job:
     """The files that go to the board by their path there, the job's own settings, and what goes to the card.
 
-    `card_files`: content by its first block in the card's partition.
+    `card_files`: content by its first block in the card's partition, which has to have `card_blocks` blocks: the board writes
+    the trained weights behind what comes to it.
     """
 
     files: dict[str, bytes]
     settings: dict[str, Any] = field(default_factory=dict)
     card_files: dict[int, bytes] = field(default_factory=dict)
+    card_blocks: int = 0
 
     def with_files(self, files: dict[str, bytes]) -> Job:
         """The same job with more files."""
@@ -91,10 +93,11 @@ def make_job(
     start = weights_file.encode(graph, plan.graph_id, weights)
     on_card = card_files(encoded, start, target)
     vector = hyper(graph.optimizer, 0, settings.steps)
+    result = result_place(start, on_card)
     description = {
         "plan": f"{FOLDER}/plan.bin",
         **data_place(encoded, target), **weights_place(start, on_card, target),
-        "result": f"{FOLDER}/trained.bin", "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
+        "result": result, "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
         "overlap": bool(plan.flags & plan_format.FLAG_OVERLAP),
         "arena_bytes": plan.arena_bytes,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
@@ -113,7 +116,7 @@ def make_job(
     for path, content in ((f"{FOLDER}/weights.bin", start), (f"{FOLDER}/data.tds", encoded)):
         if content not in on_card.values():
             files[path] = content
-    return Job(files, description, on_card)
+    return Job(files, description, on_card, _end(on_card, result))
 
 
 def card_files(data: bytes, weights: bytes, target: Target) -> dict[int, bytes]:
@@ -133,6 +136,22 @@ def weights_place(weights: bytes, on_card: dict[int, bytes], target: Target) -> 
         if content is weights:
             return {"weights": [len(weights), card_crc(weights), block], "card": target.card}
     return {"weights": f"{FOLDER}/weights.bin"}
+
+
+def result_place(weights: bytes, on_card: dict[int, bytes]) -> str | tuple[int, None, int]:
+    """Where the trained weights go: a file, or (bytes, None, block) behind the first ones where those are on the card."""
+    for block, content in on_card.items():
+        if content is weights:
+            return len(weights), None, block + 1 + blocks(len(weights))
+    return f"{FOLDER}/trained.bin"
+
+
+def _end(on_card: dict[int, bytes], result: str | tuple[int, None, int]) -> int:
+    """The blocks of a partition that has room for all files on the card, each with its label."""
+    parts = [(at, len(content)) for at, content in on_card.items()]
+    if not isinstance(result, str):
+        parts.append((result[2], result[0]))
+    return max((at + 1 + blocks(nbytes) for at, nbytes in parts), default=0)
 
 
 def goes_to_card(encoded: bytes, target: Target) -> bool:

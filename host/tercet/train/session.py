@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,17 @@ try:
     from tercet_device import native_card
 except ImportError:
     pass
+"""
+_OPEN_RESULT = """
+import sys
+if "/lib" not in sys.path:
+    sys.path.append("/lib")
+from tercet_device import places, trace
+from tercet_device.errors import DeviceError
+try:
+    _tercet_file = places.open_result({path!r})
+except DeviceError as error:
+    trace.emit("error", kind=error.kind, text=error.text)
 """
 # What a user can do about an error that the board names.
 HINTS = {
@@ -177,6 +189,15 @@ def push(board: Board, weights: bytes) -> None:
 
 
 def pull(board: Board) -> bytes:
-    """The trained weights file from the board, whose heap is fresh then: beside a large arena no file can be read."""
+    """The trained weights file from the board or its card, whose heap is fresh then: beside a large arena no file can be read.
+
+    Raises BoardError when no job is on the board, or it trained nothing.
+    """
     board.soft_reset()
-    return sync.get_file(board, f"{FOLDER}/trained.bin")
+    place = json.loads(sync.get_file(board, f"{FOLDER}/job.json"))["result"]
+    if isinstance(place, str):
+        return sync.get_file(board, place)
+    for event in board.run(_OPEN_RESULT.format(path=f"{FOLDER}/job.json")):
+        if event["event"] == "error":
+            raise device_error(event)
+    return sync.get_stream(board, place[0])
