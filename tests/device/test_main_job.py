@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import repeated_runs
 from tercet import artifacts, capture, costs, resources, targets
 from tercet.autodiff import graph as graphs
 from tercet.autodiff import reference
@@ -26,6 +27,7 @@ from tercet.train import data, job, session
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(900)]
 TARGET = targets.load("nrf52840dk")
+STEPS = 16
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,31 @@ def test_the_report_shows_its_pictures_and_its_sources(folder: Path) -> None:
 
 def test_the_meter_lost_nothing(folder: Path) -> None:
     assert capture.load(folder / "capture.npz").lost_samples == 0
+
+
+def test_runs_repeat_to_the_cycle_under_any_load(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One hash over cycles, charge, RAM, flash and card: three runs, with --whole ten (`make repeat-test`)."""
+    graph, (_, weights) = graphs.load(folder / "graph.json"), models.load(folder / "model.json")
+    schedule = schedules.load(folder / "schedule.json")
+    plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=96256)
+    settings = job.Settings(STEPS, evaluate=False, checkpoint_every=STEPS // 2, at_boot=True)
+    order = job.make_job(graph, plan, weights, data.load("digits"), TARGET, settings)
+    place = repeated_runs.Deployed(tmp_path, resources.firmware(TARGET.name), order, TARGET)
+    step_ms = json.loads((folder / "demo.json").read_text())["summary"]["time_measured_ms"]
+    whole = request.config.getoption("--whole")
+    digests = []
+    for attempt in range(10 if whole else 3):
+        with repeated_runs.host_load(attempt % 3):
+            digests.append(place.run(f"run-{attempt}", 1.2 * STEPS * step_ms + 3000))
+    assert all(digest == digests[0] for digest in digests)
+    paged_blocks = sum(graph.tensors[name].nbytes for name in schedule.paged_out) // 512
+    assert digests[0]["card_blocks_written"] >= STEPS * paged_blocks > 0
+    files, trained = place.result("run-0")
+    assert "main.py" not in files, "the job was not done by then"
+    learnt = weights_file.decode(trained, graph, plan.graph_id)
+    assert all(np.isfinite(learnt[name]).all() and (learnt[name] != weights[name]).any() for name in learnt)
+    if whole:
+        print(f"{len(digests)} runs of {STEPS} steps, one digest: {json.dumps(digests[0])}")
 
 
 def train(folder: Path, schedule: schedules.Schedule, budget: int, board: Board) -> dict[str, np.ndarray]:

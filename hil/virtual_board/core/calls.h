@@ -102,6 +102,12 @@ void peripherals_create(struct board *b);
 void peripheral_reset(struct peripheral *p);
 struct peripheral *peripheral_at(struct board *b, uint32_t base);
 
+// absent.c: what is not modelled; `stored` is NULL for a read
+enum { CRYPTOCELL_BASE = 0x5002a000 };
+void unmodelled(struct board *b, uint32_t address, unsigned size, const uint32_t *stored);
+uint64_t cryptocell_read(uc_engine *uc, uint64_t offset, unsigned size, void *user);
+void cryptocell_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user);
+
 void timer_due(struct board *b, int index, uint64_t when);
 void rtc_due(struct board *b, int index, uint64_t when);
 void rtc_reschedule_all(struct board *b);
@@ -143,5 +149,6 @@ uint8_t *conditional_at(struct board *b, uint32_t address);
 int group_priority(const struct board *b, int number);
 int active_priority(const struct board *b);
 int masked_priority(struct board *b, int priority, bool ignore_primask);
+bool more_urgent(const struct board *b, int number, int than);
 
 #endif

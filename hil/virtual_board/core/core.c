@@ -78,6 +78,7 @@ static uc_err engine_open(struct board *b)
     e = e ? e : uc_mmio_map(b->uc, 0x10000000, 0x2000, ficr_read, b, ficr_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x40000000, 0x80000, apb_read, b, apb_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0x50000000, 0x1000, gpio_read, b, gpio_write, b);
+    e = e ? e : uc_mmio_map(b->uc, CRYPTOCELL_BASE, 0x2000, cryptocell_read, b, cryptocell_write, b);
     e = e ? e : uc_mmio_map(b->uc, 0xe0000000, 0x100000, scs_read, b, scs_write, b);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_BLOCK, (void *)on_block, b, 1, 0);
     e = e ? e : uc_hook_add(b->uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, b, 1, 0);

@@ -70,6 +70,19 @@ static void take(struct board *b, int number, uint32_t magic)
     attention_update(b);
 }
 
+// Late arrival: what became pending while the frame was written and is more urgent goes first, on the same frame; what the
+// frame was written for stays pending and is chained behind it.
+static int late_arrival(struct board *b, int number)
+{
+    if (b->cycle >= b->deadline)
+        events_run(b);
+    int late = exception_ready(b, false);
+    if (!late || !more_urgent(b, late, number))
+        return number;
+    b->pending |= bit(number);
+    return late;
+}
+
 void exception_enter(struct board *b, int number, uint32_t return_address)
 {
     uint32_t magic = 0, xpsr = reg_get(b, UC_ARM_REG_XPSR) | XPSR_T;
@@ -86,7 +99,7 @@ void exception_enter(struct board *b, int number, uint32_t return_address)
         number = EXC_HARD;
         magic = 0xfffffff9;
     }
-    take(b, number, magic);
+    take(b, late_arrival(b, number), magic);
 }
 
 static bool frame_pop(struct board *b, uint32_t magic)

@@ -21,18 +21,20 @@ static int sub_priority(const struct board *b, int number)
     return number <= EXC_HARD ? number - 4 : b->priority[number];
 }
 
+bool more_urgent(const struct board *b, int number, int than)
+{
+    int group = group_priority(b, number), other = group_priority(b, than);
+    return group < other || (group == other && sub_priority(b, number) < sub_priority(b, than));
+}
+
 // The most urgent pending exception, or 0.
 static int most_urgent(const struct board *b)
 {
-    int best = 0, best_group = 0, best_sub = 0;
+    int best = 0;
     for (uint64_t left = b->pending & b->enabled; left; left &= left - 1) {
         int number = __builtin_ctzll(left);
-        int group = group_priority(b, number), sub = sub_priority(b, number);
-        if (!best || group < best_group || (group == best_group && sub < best_sub)) {
+        if (!best || more_urgent(b, number, best))
             best = number;
-            best_group = group;
-            best_sub = sub;
-        }
     }
     return best;
 }

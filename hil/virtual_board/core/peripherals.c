@@ -149,9 +149,7 @@ uint64_t apb_read(uc_engine *uc, uint64_t offset, unsigned size, void *user)
         return value >> 8 * (offset & 3);
     if (workaround_access(b, 0x40000000 + ((uint32_t)offset & ~3u), &value, false))
         return value >> 8 * (offset & 3);
-    stop_with_report(b, "read of an unmodelled register: %s + 0x%03x (0x%08x, %u bytes), PC near 0x%08x",
-                     p ? p->kind->name : "no peripheral", (unsigned)(offset & 0xfff), 0x40000000 + (unsigned)offset,
-                     size, reg_get(b, UC_ARM_REG_PC));
+    unmodelled(b, 0x40000000 + (uint32_t)offset, size, NULL);
     return 0;
 }
 
@@ -167,7 +165,5 @@ void apb_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, vo
     }
     if (workaround_access(b, 0x40000000 + (uint32_t)offset, &word, true))
         return;
-    stop_with_report(b, "write of 0x%x to an unmodelled register: %s + 0x%03x (0x%08x, %u bytes), PC near 0x%08x",
-                     (unsigned)value, p ? p->kind->name : "no peripheral", at, 0x40000000 + (unsigned)offset, size,
-                     reg_get(b, UC_ARM_REG_PC));
+    unmodelled(b, 0x40000000 + (uint32_t)offset, size, &word);
 }

@@ -4,6 +4,7 @@ carries): it can be read, has the reset value that is written there, and takes t
 
 import ctypes
 import io
+import re
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
@@ -69,3 +70,27 @@ def test_registers_read_as_the_vendor_describes_them(description, name):
             assert chip.call("bus_write", base + offset, bytes(value), 4) == 0, f"{name}.{register} cannot be written"
     chip.close()
     assert seen > 0
+
+
+READ = '#include "bare.h"\nint main(void) { return REG(*(volatile unsigned *)0x2003f000); }'
+WRITE = '#include "bare.h"\nint main(void) { REG(*(volatile unsigned *)0x2003f000) = 5; return 0; }'
+
+
+def absent(description: dict[str, ET.Element]) -> dict[str, int]:
+    """Peripherals of the chip at addresses where nothing is modelled."""
+    modelled = {number(description[name], "baseAddress") for name in [*PERIPHERALS, "FICR", "UICR"]}
+    bases = {name: number(peripheral, "baseAddress") for name, peripheral in description.items()}
+    return {name: base for name, base in bases.items() if base not in modelled}
+
+
+@pytest.mark.parametrize("source, what", [(READ, "read of"), (WRITE, "write of 0x5 to")])
+def test_an_access_to_a_peripheral_that_is_absent_stops_with_its_name(description, bench, source, what):
+    missing = absent(description)
+    assert {"RADIO", "USBD", "UARTE1", "PWM0", "QSPI", "CRYPTOCELL"} <= set(missing)
+    for name, base in missing.items():
+        board = bench("absent", source)
+        board.chip.load(0x2003F000, (base + 0x500).to_bytes(4, "little"))
+        assert board.run(50).name == "REPORT", name
+        named = name if name != "CC_HOST_RGF" else "CRYPTOCELL"
+        wanted = rf"{what} an unmodelled register: (\w+/)?{named}(/\w+)? \+ 0x500 \(0x{base + 0x500:08x}, 4 bytes\), PC near"
+        assert re.search(wanted, board.chip.report), board.chip.report
