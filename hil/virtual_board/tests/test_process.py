@@ -102,7 +102,7 @@ int main(void) { for (volatile int i = 0; i < 2000; i++) { } return deep(5); }""
     assert process.wait(60) == 1
     report, = (tmp_path / "state").glob("crash-*.txt")
     text = report.read_text()
-    assert "no peripheral + 0x700 (0x40001700" in text and str(report) in process.stderr.read()
+    assert "RADIO + 0x700 (0x40001700" in text and str(report) in process.stderr.read()
     assert "  pc " in text and "last blocks" in text
     assert len(text.split("oldest first:")[1].split()) == 1000
 
