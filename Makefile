@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite repeat-test soak clean $(BENCHES)
+.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite board-coverage repeat-test soak clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -47,6 +47,9 @@ hil: setup ## the hardware tests; BENCH=bench.toml for a real bench
 board-suite: setup ## MicroPython's own tests on the virtual board
 	@$(PYTHON) hil/virtual_board/board_suite --image build/firmware/nrf52840/firmware.hex --tests build/micropython/tests \
 	    --jobs 2 --at-least 800 --json build/bench/board-suite.json
+
+board-coverage: setup ## how much of the virtual board's own code its tests run through, a line a file: Python and C
+	@$(PYTHON) hil/virtual_board/code_coverage.py --work build/coverage --json build/bench/board-coverage.json
 
 fault-test: setup ## 1,000 power cuts and 10,000 bit flips while the virtual board trains; TENTH=1 for a tenth, SEED=n
 	@$(PYTHON) hil/faults $(if $(TENTH),--tenth) --seed $(or $(SEED),1) --json build/bench/fault-test.json
