@@ -39,9 +39,9 @@ MODES = {"plain": False, "sealed": True}
 
 
 def conv_chain() -> Model:
-    """Six equal convolutions, so that half of the store-all peak holds a few of their activations."""
+    """Eight equal convolutions: half of the store-all peak then holds three of their activations."""
     net = Builder("conv-chain", (1, 16, 16))
-    for _ in range(6):
+    for _ in range(8):
         net.conv(12, 3, padding=1).relu()
     return net.max_pool(4).flatten().dense(10, init="glorot").model()
 
@@ -122,16 +122,17 @@ def overlapped(subject: Network, mode: str, provenance: str) -> Rows:
     halved = problem.with_budgets(peak // 2, problem.deadline_ns, problem.card_bytes)
     schedule = hide(halved, solve(halved, "page-only", time_limit_s=_SOLVE_S).schedule)
     predicted = replay(halved, schedule)
-    moved = [problem.items[name] for name in schedule.paged_out], [problem.items[name] for name in schedule.paged_in]
-    share_us = (sum(item.out_cpu_ns for item in moved[0]) + sum(item.in_cpu_ns for item in moved[1])) / 1e3
     beside_us, serial_us = subject.step_us(schedule, True), subject.step_us(schedule, False)
-    waiting_us = predicted.bus_ns / 1e3 - share_us
-    predicted_us = predicted.time_ns / 1e3 + subject.costs.step.time_us
+    # in turn, what a step takes beyond the processor's own time is waiting for bus and card
+    step_us = subject.costs.step.time_us
+    waiting_us = serial_us - predicted.cpu_ns / 1e3 - step_us
+    predicted_us = predicted.time_ns / 1e3 + step_us
     figures = {
-        "step": (beside_us / 1e3, "ms"), "step-without-overlap": (serial_us / 1e3, "ms"), "bus": (predicted.bus_ns / 1e6, "ms"),
-        "waiting-covered": (100 * (serial_us - beside_us) / waiting_us, "%"),
+        "step": (beside_us / 1e3, "ms"), "step-predicted": (predicted_us / 1e3, "ms"),
         "makespan-error": (100 * (predicted_us / beside_us - 1), "%"),
-        "peak-of-store-all": (100 * predicted.peak_bytes / peak, "%"),
+        "step-without-overlap": (serial_us / 1e3, "ms"), "bus": (predicted.bus_ns / 1e6, "ms"),
+        "waiting": (waiting_us / 1e3, "ms"), "waiting-covered": (100 * (serial_us - beside_us) / waiting_us, "%"),
+        "peak-of-store-all": (100 * predicted.peak_bytes / peak, "%"), "paged-out": (len(schedule.paged_out), "tensors"),
     }  # fmt: skip
     return [row(f"conv-chain-{mode}-{name}", value, unit, provenance) for name, (value, unit) in figures.items()]
 

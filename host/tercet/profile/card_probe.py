@@ -11,44 +11,59 @@ from tercet.board.base import Board
 
 # token, block and checksum on their way; a token is one byte, whichever way it goes
 _PACKET_BYTES = 1 + 512 + 2
-# Clocks on without a pause and looks afterwards at which byte the card had done: no polling loop widens what is measured.
+# Sends and clocks on in one transfer and looks afterwards at which byte the card had done: neither a polling loop nor what lies
+# between two transfers is part of what is measured.
 _PROBE = """
 import sys
 if '/lib' not in sys.path: sys.path.append('/lib')
 from tercet_device import trace
+from tercet_device.card import crc7
 from tercet_device.places import open_card
 card = open_card({card!r})
-at = {block}
-seen = bytearray(12288)
+at = {block} * card._unit
+sent, seen = bytearray(12288), bytearray(12288)
+def clock(first):
+    for i in range(len(sent)):
+        sent[i] = 0xFF
+    sent[: len(first)] = first
+    card._spi.write_readinto(sent, seen)
+def settle():
+    for _ in range(100):
+        card._spi.readinto(seen, 0xFF)
+        if seen[-1] == 0xFF:
+            return
 busy, gaps = [], []
-def clock():
-    card._spi.readinto(seen, 0xFF)
-    return bytes(seen)
 card._command(55, 0)
 card._command(23, {blocks})
 card._select()
-assert card._send(25, at * card._unit) == 0
+assert card._send(25, at) == 0
 for _ in range({blocks}):
-    card._spi.write(b"\\xfc" + bytes(514))
-    found = clock()
-    begun = next(i for i in range(16) if found[i] & 0x11 == 1) + 1
-    busy.append(found.find(b"\\xff", begun) - begun)
-card._spi.write(b"\\xfd\\xff")
-stop = clock().find(b"\\xff", 1)
+    clock(b"\\xfc" + bytes(514))
+    begun = next(i for i in range(515, 531) if seen[i] & 0x11 == 1) + 1
+    found = seen.find(b"\\xff", begun)
+    if found > 0:
+        busy.append(found - begun)
+    settle()
+clock(b"\\xfd\\xff")
+stop = seen.find(b"\\xff", 3) - 2
+settle()
 card._release()
-card._select()
-assert card._send(18, at * card._unit) == 0
-found = clock()
-access = token = found.find(b"\\xfe")
-while True:
-    end = token + 515
-    token = found.find(b"\\xfe", end)
-    if token < 0:
-        break
-    gaps.append(token - end)
-card._send(12, 0)
-card._ready()
-card._release()
+frame = bytes((0x40 | 18, at >> 24, at >> 16 & 255, at >> 8 & 255, at & 255))
+frame += bytes((crc7(frame),))
+while not gaps:
+    card._select()
+    clock(frame)
+    begun = next(i for i in range(6, 24) if seen[i] < 0x80) + 1
+    token = seen.find(b"\\xfe", begun)
+    access = token - begun
+    while 0 < token:
+        end = token + 515
+        token = seen.find(b"\\xfe", end)
+        if token > 0:
+            gaps.append(token - end)
+    card._send(12, 0)
+    settle()
+    card._release()
 trace.emit("card", busy=busy, stop=stop, access=access, gaps=gaps)
 """
 
