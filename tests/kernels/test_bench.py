@@ -47,6 +47,14 @@ def test_the_small_step_fits_its_ram(rows):
     assert rows[0]["mlp-64-32-10-b1"]["ram_bytes"] <= 10_500
 
 
+def test_wait_states_cost_little_where_the_cache_holds_the_loop(rows):
+    timed, image = rows
+    full = {row["workload"]: row["cycles"] for row in bare.run(image, ram_kb=RAM_KB, cycle_model="full")}
+    assert full.keys() == timed.keys()
+    assert all(timed[name]["cycles"] < full[name] for name in full)
+    assert full["gemm-64"] < 1.05 * timed["gemm-64"]["cycles"]
+
+
 def test_a_second_run_counts_instructions(rows):
     timed, image = rows
     counted = {row["workload"]: row["cycles"] for row in bare.run(image, ram_kb=RAM_KB, cycle_model="instructions")}

@@ -21,8 +21,8 @@ def run(image: Path, *, ram_kb: int = 256, cycle_model: str = "zero", silence_s:
     """Yields the objects that the image prints, up to the one with `end`.
 
     It runs on a virtual board of its own with `ram_kb` of RAM. `cycle_model`: what the core's cycle counter counts,
-    cycles at `zero` wait states or `instructions`. Raises BoardError after `silence_s` seconds without a line, or when
-    the image reports a fault.
+    cycles at `zero` wait states, in the `full` model, or `instructions`. Raises BoardError after `silence_s` seconds
+    without a line, or when the image reports a fault.
     """
     options = ("--ram-kb", str(ram_kb), "--cycle-model", cycle_model)
     with tempfile.TemporaryDirectory(prefix="tercet-bare-") as folder:

@@ -33,7 +33,7 @@ def named(rows: Rows) -> Rows:
         if "name" in row:
             flat.append(row)
             continue
-        for unit, key in (("instructions", "instructions"), ("cycles", "cycles"), ("B", "ram_bytes")):
+        for unit, key in (("instructions", "instructions"), ("cycles", "cycles"), ("cycles", "cycles_full"), ("B", "ram_bytes")):
             entry = {"name": f"{row['workload']}-{key}", "value": row[key], "unit": unit, "provenance": row["provenance"]}
             flat.append(entry)
     return flat
