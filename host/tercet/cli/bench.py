@@ -15,24 +15,18 @@ from tercet.board import bench as benches
 from tercet.cli import options, tables
 
 Say = Callable[[str], None]
-# name -> (function, whether it runs on a board); called with `say=`, and with the bench where it runs on one
+# name -> its parts, each (function, whether it runs on a board); called with `say=`, and with the bench where it runs on one.
+# The compression table is trained on this machine before a board is taken, which would only wait.
+_PACKED = ("tercet.cli.bench:packed", True)
 BENCHES = {
-    "kernels": ("tercet.profile.kernels:run", True),
-    "solver": ("tercet.solve.bench:run", False),
-    "board": ("tercet.board.speed:run", False),
-    "runtime": ("tercet.cli.streaming:run", True),
-    "compress": ("tercet.cli.bench:compression", True),
-    "profile": ("tercet.cli.prediction:run", True),
-    "packed": ("tercet.cli.bench:packed", True),
+    "kernels": [("tercet.profile.kernels:run", True)],
+    "solver": [("tercet.solve.bench:run", False)],
+    "board": [("tercet.board.speed:run", False)],
+    "runtime": [("tercet.cli.streaming:run", True)],
+    "compress": [("tercet.compress.bench:run", False), _PACKED],
+    "profile": [("tercet.cli.prediction:run", True)],
+    "packed": [_PACKED],
 }
-
-
-def compression(found: benches.Bench, *, say: Say) -> tables.Rows:
-    """The compression table: trained on this machine, then two of its networks on the board."""
-    from tercet.compress import bench as compress
-
-    rows = compress.run(say=say)
-    return rows + packed(found, say=say)
 
 
 def packed(found: benches.Bench, *, say: Say) -> tables.Rows:
@@ -69,16 +63,19 @@ def bench(what: str, board_name: str | None, bench_file: str | None, docs: str |
 
 def page(what: str, rows: tables.Rows) -> str:
     """The table as Markdown: the module's own page where it has one."""
-    own = getattr(import_module(BENCHES[what][0].partition(":")[0]), "markdown", None)
+    own = getattr(import_module(BENCHES[what][0][0].partition(":")[0]), "markdown", None)
     return own() if own else tables.markdown(f"Measured: {what}", f"tercet bench {what}", rows)
 
 
 def measured(what: str, board_name: str | None, bench_file: str | None) -> tables.Rows:
-    """The rows of a table, on the board that the options name where it runs on one."""
-    place, on_board = BENCHES[what]
-    module, _, name = place.partition(":")
-    run: Callable[..., tables.Rows] = getattr(import_module(module), name)
-    if not on_board:
-        return run(say=options.say)
-    with benches.select(board_name, Path(bench_file) if bench_file else None) as found:
-        return run(found, say=options.say)
+    """The rows of a table, on the board that the options name where a part runs on one."""
+    rows: tables.Rows = []
+    for place, on_board in BENCHES[what]:
+        module, _, name = place.partition(":")
+        run: Callable[..., tables.Rows] = getattr(import_module(module), name)
+        if not on_board:
+            rows += run(say=options.say)
+            continue
+        with benches.select(board_name, Path(bench_file) if bench_file else None) as found:
+            rows += run(found, say=options.say)
+    return rows
