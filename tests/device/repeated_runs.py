@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +46,26 @@ class Deployed:
             session.deploy(board, job, target)
             boot.place(board, job)
 
-    def run(self, name: str, until_ms: float) -> dict[str, Any]:
-        """Cycles, instructions, charge, and hashes of RAM, flash and card after so much virtual time."""
+    def run(self, name: str, until_ms: float, faults: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Cycles, instructions, charge, and hashes of RAM, flash and card after so much virtual time under these faults.
+
+        `happened`: what came to pass of them, with its moment.
+        """
         state = self._folder / name
         state.mkdir()
         shutil.copy(self._folder / "first.img", state / "card.img")
         for kept in ("flash.bin", "uicr.bin"):
             shutil.copy(self._folder / "deployed" / kept, state / kept)
         command = [sys.executable, "-m", "tercet_virtual_board", "run", "--name", name, "--state", state, "--pace", "max",
-                   "--sd", state / "card.img", "--stop-at-ms", str(until_ms)]  # fmt: skip
+                   "--sd", state / "card.img", "--stop-at-ms", str(until_ms), "--faults", state / "faults.jsonl"]  # fmt: skip
+        (state / "faults.jsonl").write_text("".join(json.dumps(fault) + "\n" for fault in faults))
         path = os.pathsep.join(filter(None, [str(board_process.ROOT / "hil" / "virtual_board"), os.environ.get("PYTHONPATH")]))
         subprocess.run(command, check=True, capture_output=True, timeout=300, env={**os.environ, "PYTHONPATH": path})
         told = json.loads((state / "digest.json").read_text())
         written = sum(json.loads((state / "sd-wear.json").read_text())["blocks_written"].values())
         card = hashlib.sha256((state / "card.img").read_bytes()).hexdigest()
-        return {**told, "card": card, "card_blocks_written": written}
+        happened = json.loads((state / "faults.json").read_text())["happened"]
+        return {**told, "card": card, "card_blocks_written": written, "happened": happened}
 
     def result(self, name: str) -> tuple[list[str], bytes]:
         """(files of the board's root, the trained weights) as the named run left them."""
