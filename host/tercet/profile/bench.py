@@ -12,7 +12,7 @@ import numpy as np
 
 from tercet import plan_format
 from tercet.board import sync
-from tercet.board.base import Board
+from tercet.board.base import Board, ProgramError
 from tercet.capture import Capture
 from tercet.errors import BoardError, MeterError
 from tercet.kernel_table import HYPER
@@ -79,7 +79,7 @@ class Bench:
         self._encrypted = encrypted
         # only the native driver works beside the processor
         self.overlap = bool(overlap and store and store.get("native"))
-        self._arena_bytes = 0
+        self._arena_bytes, self._largest = 0, ""
 
     def run(self, cases: list[Case], effort: Effort) -> Raw:
         """All cases: once to learn how long each takes, then repeated and metered.
@@ -125,6 +125,13 @@ class Bench:
         self._deploy(cases, repeats, rounds, marked)
         return self._follow(rounds * len(cases)).reshape(rounds, len(cases))
 
+    def _too_large(self) -> BoardError:
+        """The error when the heap does not hold the profile beside the arena of the largest case."""
+        return BoardError(
+            f"{self._largest} needs {self._arena_bytes} bytes, which the board's heap does not hold beside the profile",
+            hint="divide the weights into smaller tiles (tercet graph --tile-bytes), or take a smaller batch",
+        )
+
     def _deploy(self, cases: list[Case], repeats: np.ndarray, rounds: int, marked: bool) -> None:
         """Plans and job onto the board."""
         arena_bytes = max(case.arena_bytes for case in cases)
@@ -148,7 +155,7 @@ class Bench:
         if isinstance(self._data, bytes):
             files[f"{FOLDER}/data.tds"] = self._data
         sync.sync(self.board, files)
-        self._arena_bytes = arena_bytes
+        self._arena_bytes, self._largest = arena_bytes, max(cases, key=lambda case: case.arena_bytes).name
         self.board.soft_reset()
 
     def _follow(self, count: int) -> np.ndarray:
@@ -156,12 +163,17 @@ class Bench:
         times = np.zeros(count)
         told = 0
         code = _CODE.format(path=f"{FOLDER}/profile.json", arena_bytes=self._arena_bytes, block=BLOCK if self.overlap else "")
-        for event in self.board.run(code, silence_s=120.0):
-            if event["event"] == "error":
-                raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")
-            if event["event"] == "times":
-                times[event["first"] : event["first"] + len(event["us"])] = event["us"]
-                told += len(event["us"])
+        try:
+            for event in self.board.run(code, silence_s=120.0):
+                if event["event"] == "error":
+                    raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")
+                if event["event"] == "times":
+                    times[event["first"] : event["first"] + len(event["us"])] = event["us"]
+                    told += len(event["us"])
+        except ProgramError as error:
+            if error.kind != "MemoryError":
+                raise
+            raise self._too_large() from error
         if told != count:
             raise BoardError(f"the board told {told} times of {count}", hint="; ".join(list(self.board.output)[-3:]))
         return times

@@ -14,6 +14,8 @@ from tercet.plan_format import ABSENT, ALIGNMENT, BLOCK_BYTES, Plan, Record
 PAGE_BLOCKS = (1, 4, 16)
 BESIDE_BLOCKS = (2, 12)
 EMPTY, BESIDE = "empty", "beside"
+# From here on, operands that are only read lie over each other: beside the profile's own code RAM holds no more.
+SHARE_FROM_BYTES = 144 * 1024
 _PAGING = plan_format.PHASES["paging"]
 # Computation that outlasts the longest of those transfers: dense layers of 16 samples, 64 inputs and 64 outputs.
 _BESIDE_DIMS, _BESIDE_LAYERS = (16, 64, 64, 0), 6
@@ -66,10 +68,20 @@ def of_graphs(graphs: Iterable[Graph]) -> list[Case]:
 
 
 def _of_node(graph: Graph, node: Node) -> Case:
-    """Operands one after the other; an in-place output shares its source's memory."""
+    """Operands one after the other, unless that takes too much; an in-place output shares its source's memory."""
+    case = _laid_out(graph, node, frozenset())
+    if case.arena_bytes < SHARE_FROM_BYTES:
+        return case
+    written = {*node.outputs, *node.mutates, *(source for _, source in node.inplace)}
+    read = {name for name in node.operands.values() if name not in written and graph.tensors[name].dtype == "f32"}
+    return _laid_out(graph, node, frozenset(read))
+
+
+def _laid_out(graph: Graph, node: Node, shared: frozenset[str]) -> Case:
+    """The case of a node whose `shared` operands begin at byte 0: all hold the same pattern and none is written."""
     root = {output: source for output, source in node.inplace}
-    at: dict[str, int] = {}
-    end = 0
+    at = dict.fromkeys(shared, 0)
+    end = max((_aligned(graph.tensors[name].nbytes) for name in shared), default=0)
     integers = []
     offsets = []
     for operand in KERNELS[node.op].tensors:

@@ -6,7 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from tercet.autodiff.training import training_graph
-from tercet.board.base import Board
+from tercet.board.base import Board, ProgramError
+from tercet.errors import BoardError
+from tercet.kernel_table import KERNELS
 from tercet.measure.energy import Baseline, Measurement
 from tercet.model.builder import mlp
 from tercet.plan import dataset_file
@@ -37,6 +39,34 @@ def test_every_signature_has_one_case_with_room_for_its_operands(graph):
 def test_labels_are_marked_as_integers(graph):
     loss = next(case for case in cases.of_graph(graph) if case.name.startswith("softmax"))
     assert loss.integers == ((loss.offsets[2], 10),)
+
+
+def test_what_is_only_read_shares_memory_in_a_large_case():
+    graph = training_graph(mlp("wide", [1024, 40, 4]), 1, "softmax_cross_entropy", {"name": "sgd"})
+    node = next(node for node in graph.nodes if node.op == "dense_forward" and node.dims[1] == 1024)
+    y, x, w, b = next(case for case in cases.of_graph(graph) if case.name == node.signature).offsets
+    assert x == w == b == 0 and y == 1024 * 40 * 4
+    update = next(case for case in cases.of_graph(graph) if case.name.startswith("dense_update_sgd:1,1024,40"))
+    at = dict(zip(KERNELS["dense_update_sgd"].tensors, update.offsets, strict=True))
+    assert at["x"] == at["dz"] == 0 and 0 < at["w"] < at["b"]
+
+
+class FullBoard:
+    """A board whose heap is full."""
+
+    def run(self, code, silence_s):
+        raise ProgramError("on the board: MemoryError", "MemoryError", "")
+        yield
+
+    def soft_reset(self):
+        pass
+
+
+def test_a_case_that_the_board_does_not_hold_is_named(monkeypatch):
+    monkeypatch.setattr(bench.sync, "sync", lambda board, files: [])
+    largest = cases.Case("add_forward:9,0,1", 1, 1, 0, (0,), (), 4096)
+    with pytest.raises(BoardError, match=r"add_forward:9,0,1 needs 4096 bytes"):
+        Bench(FullBoard(), load_target("nrf52840dk")).run([cases.empty(), largest], Effort())
 
 
 def synthetic_raw(rounds=6, *, noise=0.0):
