@@ -71,6 +71,8 @@ def run(bench: Bench, *, say: Callable[[str], None]) -> Rows:
             say(f"a convolutional network at half its store-all peak, {mode}")
             subject = Network(board, bench, conv_chain(), 2, encrypted, True, Path(folder, f"{mode}.json"), say)
             rows += overlapped(subject, mode, provenance)
+            if not encrypted:
+                rows += overlapped(subject, mode, provenance, "page-all")
         rows.append(overhead(Network(board, bench, zoo.lenet_28(), 4, True, False, Path(folder, "lenet.json"), say), provenance))
     return rows
 
@@ -114,13 +116,13 @@ class Network:
         return float(median(session.run(self.board, order).last("metered")["times_us"]))
 
 
-def overlapped(subject: Network, mode: str, provenance: str) -> Rows:
+def overlapped(subject: Network, mode: str, provenance: str, strategy: str = "page-only") -> Rows:
     """How much of the waiting for bus and card is hidden by computation, and how well the step's time was predicted."""
     # without a meter no state of the board has a power: with one, time is worth something to the solver
     problem = replace(subject.problem(overlap=True), baseline_mw=_BASELINE_MW)
     peak = solve(problem, "keep-all").peak_bytes
     halved = problem.with_budgets(peak // 2, problem.deadline_ns, problem.card_bytes)
-    schedule = hide(halved, solve(halved, "page-only", time_limit_s=_SOLVE_S).schedule)
+    schedule = hide(halved, solve(halved, strategy, time_limit_s=_SOLVE_S).schedule)
     predicted = replay(halved, schedule)
     beside_us, serial_us = subject.step_us(schedule, True), subject.step_us(schedule, False)
     # in turn, what a step takes beyond the processor's own time is waiting for bus and card
@@ -134,7 +136,7 @@ def overlapped(subject: Network, mode: str, provenance: str) -> Rows:
         "waiting": (waiting_us / 1e3, "ms"), "waiting-covered": (100 * (serial_us - beside_us) / waiting_us, "%"),
         "peak-of-store-all": (100 * predicted.peak_bytes / peak, "%"), "paged-out": (len(schedule.paged_out), "tensors"),
     }  # fmt: skip
-    return [row(f"conv-chain-{mode}-{name}", value, unit, provenance) for name, (value, unit) in figures.items()]
+    return [row(f"conv-chain-{strategy}-{mode}-{name}", value, unit, provenance) for name, (value, unit) in figures.items()]
 
 
 def overhead(subject: Network, provenance: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def exact(
     try:
         _search(race, min(0.02 * time_limit_s, _effort(problem)))
         _prove(race)
+        race.linger()
     finally:
         race.close()
     if race.best is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tercet.solve import compact, mip
+from tercet.solve import compact, mip, search
 from tercet.solve.helper import Helper
 from tercet.solve.overlap import hide
 from tercet.solve.policy import Policy
@@ -19,6 +19,9 @@ from tercet.solve.replay import check, replay
 from tercet.solve.schedule import Schedule
 from tercet.solve.stages import Stages
 from tercet.solve.tidy import tidy
+
+# Seconds of local search for the square of the number of nodes, where transfers run beside computation.
+LINGERING_S = 0.001
 
 
 @dataclass
@@ -66,6 +69,16 @@ class Race:
         for schedule in self.seeker.answers():
             if schedule is not None:
                 self.offer(schedule)
+
+    def linger(self) -> None:
+        """Where transfers overlap, rows do not tell which of their solutions hides them: local search, which does, goes on."""
+        stopped = self.stop is not None and self.stop.is_set()
+        limit_s = min(self.left_s, LINGERING_S * len(self.problem.ops) ** 2)
+        if not self.problem.overlap or self.proved or stopped or limit_s <= 0:
+            return
+        found = search.search(self.problem, time_limit_s=limit_s, seed=3, **self.options)
+        if found is not None:
+            self.offer(found)
 
     def close(self) -> None:
         """Ends the processes beside this one."""

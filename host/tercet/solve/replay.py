@@ -86,7 +86,7 @@ def replay(problem: Problem, schedule: Schedule, delays_ns: Sequence[int] = ()) 
     reason = ""
     try:
         for action in schedule.actions:
-            events.append(_step(machine, action))
+            events.append(step(machine, action))
         _finish(machine)
         _judge(problem, machine, events)
     except IllegalError as error:
@@ -107,8 +107,8 @@ def check(problem: Problem, schedule: Schedule) -> Replay:
     return outcome
 
 
-def _step(machine: Machine, action: Action) -> Event:
-    """One action."""
+def step(machine: Machine, action: Action) -> Event:
+    """One action; raises IllegalError. Budgets are not looked at."""
     start = machine.cpu_ns
     if isinstance(action, Compute | Recompute | Update):
         return _run(machine, action, start)

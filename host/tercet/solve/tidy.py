@@ -13,14 +13,14 @@ def tidy(problem: Problem, schedule: Schedule) -> Schedule:
     """The same schedule with each buffer released right after its last use and without useless transfers."""
     actions = list(schedule.actions)
     for _ in range(len(actions)):
-        shorter = _without_useless(problem, actions)
+        shorter = without_useless(problem, actions)
         if len(shorter) == len(actions):
             break
         actions = shorter
     return replace(schedule, actions=tuple(_frees(problem, actions)))
 
 
-def _without_useless(problem: Problem, actions: list[Action]) -> list[Action]:
+def without_useless(problem: Problem, actions: list[Action]) -> list[Action]:
     """Drops page-ins that are freed unread and page-outs whose copy is never read."""
     useless: set[int] = set()
     last_out: dict[str, int] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tercet.errors import ArtifactError
 from tercet.solve import schedule as schedules
+from tercet.solve.overlap import hide
 from tercet.solve.replay import replay
 from tercet.solve.schedule import Schedule, parse
 
@@ -47,6 +48,20 @@ def test_paging_by_hand_serial_and_overlapped():
     late = judge(early, replace(CHAIN, overlap=True))
     assert late.legal and late.time_ns == 4600 and late.peak_bytes == 310
     assert judge(early).time_ns == 5100
+
+
+LEAVES_LATE = PAGED.replace("page_out x; free x; compute second;", "compute second; page_out x; free x;")
+
+
+@pytest.mark.parametrize("text", [PAGED, LEAVES_LATE])
+def test_a_page_out_begins_at_once_and_its_free_comes_late(text):
+    tight = replace(CHAIN, overlap=True, baseline_mw=1.0).with_budgets(310)
+    given = Schedule(tuple(parse(line.strip()) for line in text.split(";")))
+    hidden = replay(tight, hide(tight, given))
+    assert hidden.legal and hidden.time_ns == 4600
+    # with more room x stays where it is and nothing is moved
+    roomy = tight.with_budgets(410)
+    assert replay(roomy, hide(roomy, given)).time_ns == 4100
 
 
 def test_a_transfer_takes_its_share_of_the_processor_from_what_is_computed_meanwhile():
