@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Offsets in the one arena: buffers that live together do not overlap, and the extent is the live peak if it can be.
 
-Best-fit in several orders first; where all of them leave a gap, CP-SAT's `AddNoOverlap2D` looks for a packing of the
-lower bound.
+Best-fit in several orders first; where all of them leave a gap, CP-SAT's `AddNoOverlap2D` looks for a packing that is good
+enough, which is found far sooner than the smallest one, and then for a smaller one.
 """
 
 from __future__ import annotations
@@ -60,10 +60,13 @@ def live_peak(intervals: Sequence[Interval], alignment: int = ALIGNMENT_BYTES) -
     return peak
 
 
-def place(intervals: Sequence[Interval], *, alignment: int = ALIGNMENT_BYTES, time_limit_s: float = 5.0) -> Placement:
+def place(
+    intervals: Sequence[Interval], *, alignment: int = ALIGNMENT_BYTES, time_limit_s: float = 5.0, enough_bytes: int = 0
+) -> Placement:  # fmt: skip
     """The placement with the smallest extent found; raises TercetError when an interval is ill-formed.
 
-    Names may repeat (a tensor may come and go). Stops as soon as the extent equals the live peak.
+    Names may repeat (a tensor may come and go). Stops as soon as the extent equals the live peak. Where best-fit exceeds
+    `enough_bytes`, such as a budget, a packing within them is looked for first; each search takes `time_limit_s` at most.
     """
     _check_input(intervals)
     bound = live_peak(intervals, alignment)
@@ -77,8 +80,11 @@ def place(intervals: Sequence[Interval], *, alignment: int = ALIGNMENT_BYTES, ti
         if best.tight:
             return best
     assert best is not None
-    exact = _no_overlap(intervals, alignment, bound, best, time_limit_s)
-    return exact or best
+    if bound <= enough_bytes < best.extent_bytes:
+        best = _no_overlap(intervals, alignment, bound, enough_bytes, time_limit_s, smallest=False) or best
+    if best.tight:
+        return best
+    return _no_overlap(intervals, alignment, bound, best.extent_bytes - alignment, time_limit_s) or best
 
 
 def _rank(intervals: Sequence[Interval], key: Callable[[Interval], tuple], index: int) -> tuple:
@@ -149,13 +155,13 @@ def _extent(intervals: Sequence[Interval], offsets: Sequence[int], alignment: in
 
 
 def _no_overlap(
-    intervals: Sequence[Interval], alignment: int, bound: int, best: Placement, time_limit_s: float
-) -> Placement | None:
-    """A smaller packing than `best`, or None. Sizes in units of the alignment keep the numbers small."""
+    intervals: Sequence[Interval], alignment: int, bound: int, most_bytes: int, time_limit_s: float, smallest: bool = True
+) -> Placement | None:  # fmt: skip
+    """The `smallest` packing within `most_bytes`, or any, or None. Sizes in units of the alignment keep the numbers small."""
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    most = best.extent_bytes // alignment - 1
+    most = most_bytes // alignment
     top = model.new_int_var(bound // alignment, most, "extent")
     xs, ys, lows = [], [], {}
     for index, interval in enumerate(intervals):
@@ -168,7 +174,8 @@ def _no_overlap(
         xs.append(model.new_fixed_size_interval_var(interval.start, length, ""))
         ys.append(model.new_fixed_size_interval_var(lows[index], size, ""))
     model.add_no_overlap_2d(xs, ys)
-    model.minimize(top)
+    if smallest:
+        model.minimize(top)
     solver = cp_model.CpSolver()
     solver.parameters.catch_sigint_signal = False  # Ctrl-C is the command's
     solver.parameters.max_time_in_seconds = time_limit_s

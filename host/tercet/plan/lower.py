@@ -229,7 +229,7 @@ def lower(
     """
     state = _walk(graph, schedule, overlap)
     intervals = [Interval(b.name, b.nbytes, b.start, (b.end or 0) - 1) for b in state.buffers]
-    placement = place(intervals, alignment=ALIGNMENT)
+    placement = place(intervals, alignment=ALIGNMENT, enough_bytes=budget_bytes)
     for buffer, offset in zip(state.buffers, placement.offsets, strict=True):
         buffer.offset = offset
     _prepare_evaluation(state)

@@ -32,6 +32,17 @@ def test_a_packing_that_best_fit_misses_is_closed():
     assert placement.extent_bytes <= placement.live_peak_bytes + 16
 
 
+def test_a_packing_within_a_budget_is_enough():
+    """Best-fit exceeds the budget, which is above the live peak; a limit that nothing meets changes nothing."""
+    sizes = [(1, 1, 4), (2, 0, 2), (1, 0, 0), (1, 3, 5), (2, 4, 6), (1, 6, 6), (2, 5, 7), (1, 7, 8)]
+    intervals = [Interval(f"t{i}", 16 * s, a, b) for i, (s, a, b) in enumerate(sizes)]
+    bound = live_peak(intervals)
+    placement = place(intervals, enough_bytes=bound)
+    check(intervals, placement)
+    assert placement.tight
+    assert place(intervals, enough_bytes=bound - 16).extent_bytes == bound
+
+
 def test_checker_finds_overlap_misalignment_and_overflow():
     intervals = [Interval("a", 32, 0, 3), Interval("b", 32, 3, 5)]
     check(intervals, Placement((0, 32), 64, 64, "by hand"))
