@@ -2,7 +2,7 @@
 # `make demo` and `make test` set everything up first; what is already there is not built again.
 PYTHON := .venv/bin/python
 BENCHES := bench-solver bench-kernels bench-board bench-runtime bench-profile bench-compress bench-packed
-.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite board-coverage repeat-test soak clean $(BENCHES)
+.PHONY: help demo test weight-tiles farm-setup farm-test energy-test lenet lint setup firmware kernels hil generate board-suite board-coverage repeat-test soak variants clean $(BENCHES)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p; s/^$$(BENCHES):.*## /bench-*|/p' Makefile | column -t -s '|'
@@ -67,6 +67,12 @@ generate: ## the device's constants from the host's tables, and the list of its 
 	@$(PYTHON) device_lib/generate_package.py >build/package.json && mv build/package.json device_lib/package.json
 	@$(PYTHON) -m tercet.plan.generate device_lib/tercet_device/_format.py
 	@$(PYTHON) firmware/kernels/generate_opcodes.py
+
+bench-runtime: variants
+
+variants: setup
+	@$(MAKE) --no-print-directory -C firmware nrf52840 VARIANT=stock
+	@$(MAKE) --no-print-directory -C firmware nrf52840 VARIANT=frozen
 
 $(BENCHES): setup ## a table, and the same under build/bench; DOCS=FILE writes it as Markdown too
 	@$(PYTHON) -m tercet.cli.main bench $(@:bench-%=%) $(if $(DOCS),--docs $(DOCS))

@@ -17,7 +17,7 @@ from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
 from tercet.board.base import Board
 from tercet.board.bench import Bench
-from tercet.cli import costing, work
+from tercet.cli import costing, footprint, work
 from tercet.costs import CostTable
 from tercet.errors import InputError
 from tercet.model import initialise, zoo
@@ -73,8 +73,9 @@ def run(bench: Bench, *, say: Callable[[str], None]) -> Rows:
             rows += overlapped(subject, mode, provenance)
             if not encrypted:
                 rows += overlapped(subject, mode, provenance, "page-all")
+        say("what Python takes of a step")
         rows.append(overhead(Network(board, bench, zoo.lenet_28(), 4, True, False, Path(folder, "lenet.json"), say), provenance))
-    return rows
+    return rows + footprint.library_bytes(say)
 
 
 @dataclass

@@ -24,7 +24,7 @@ def pages(runner: profiling.Bench, card: CardTimes, mode: str, provenance: str) 
     """
     raw = runner.run([cases.empty(), *cases.pages(_SIZES), *cases.beside()], profiling.Effort())
     found = per_run(raw)
-    rows = [row("step-overhead", found[EMPTY][0].mean, "us", provenance)]
+    rows = [row(f"step-overhead-{mode}", found[EMPTY][0].mean, "us", provenance)]
     for kind, least in (("page_out", card.out_us), ("page_in", card.in_us)):
         cost = page_cost(found, kind, provenance)
         for size in _SIZES:
