@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ class PageCost:
     """The cost of a transfer: a fixed part and a part per 512-byte block.
 
     `fixed_us` and `per_block_us` occupy the bus; `cpu_fixed_us` and `cpu_us_per_block` (checksum, cipher) are CPU time: after it,
-    or, where the table says `overlap`, in it. Energies are net above the baseline.
+    or, where the table says `overlap`, in it. Energies are net above the baseline. A card stalls at a block with the probability
+    `stall_chance`, for `stall_us` and `stall_nj` in the mean; `stall_ci_us` is half the 95 % interval of what that makes a block.
     """
 
     fixed_us: float = 0.0
@@ -41,10 +42,14 @@ class PageCost:
     per_block_nj: float = 0.0
     provenance: str = "modelled"
     cpu_fixed_us: float = 0.0
+    stall_chance: float = 0.0
+    stall_us: float = 0.0
+    stall_nj: float = 0.0
+    stall_ci_us: float = 0.0
 
     def bus_us(self, nbytes: int) -> float:
-        """The time that a transfer of `nbytes` holds the bus."""
-        return self.fixed_us + blocks(nbytes) * self.per_block_us
+        """The time that a transfer of `nbytes` holds the bus, stalls in the mean of many."""
+        return self.fixed_us + blocks(nbytes) * (self.per_block_us + self.stall_chance * self.stall_us)
 
     def cpu_us(self, nbytes: int) -> float:
         """The CPU time that a transfer of `nbytes` takes."""
@@ -52,7 +57,11 @@ class PageCost:
 
     def energy_nj(self, nbytes: int) -> float:
         """The net energy of a transfer of `nbytes`."""
-        return self.fixed_nj + blocks(nbytes) * self.per_block_nj
+        return self.fixed_nj + blocks(nbytes) * (self.per_block_nj + self.stall_chance * self.stall_nj)
+
+    def unstalled(self) -> PageCost:
+        """The cost of a transfer that meets no stall, the usual one."""
+        return replace(self, stall_chance=0.0, stall_us=0.0, stall_nj=0.0, stall_ci_us=0.0)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,10 @@ class CostTable:
                 f"costs of {self.board}: no entry for {signature}", hint="tercet profile measures it on the board"
             )
         return found
+
+    def unstalled(self) -> CostTable:
+        """The table of a card that does not stall, as it usually does not in a step."""
+        return replace(self, page_out=self.page_out.unstalled(), page_in=self.page_in.unstalled())
 
     def require(self, signatures: Iterable[str]) -> None:
         """Raises InputError that names every missing signature."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tercet.autodiff import training_graph
 from tercet.cli import main as entry
 from tercet.costs import CostTable, OpCost, PageCost
 from tercet.model import mlp
+from tercet.report.collect import collect
 
 Tercet = Callable[..., Any]
 
@@ -63,6 +65,20 @@ def test_from_a_budget_to_a_plan(tercet: Tercet, folder: Path) -> None:
     assert tercet("show", "graph.json", "schedule.json", "--costs", "costs.json", "-o", "s.svg")["svg"] == "s.svg"
     assert (folder / "s.svg").read_text().startswith("<svg")
     assert {t["fate"] for t in tercet("explain", "graph.json", "schedule.json", "--costs", "costs.json")["tensors"]}
+
+
+def test_a_card_that_stalls_costs_its_mean_and_the_99th_percentile_is_told(tercet: Tercet, folder: Path) -> None:
+    usual = tercet("solve", *GIVEN, "--ram", "20k", "--strategy", "page-all", "-o", "schedule.json")
+    assert usual["paged_out"] and "time_p99_ms" not in usual
+    table = costs.load(folder / "costs.json")
+    late = replace(table.page_out, stall_chance=0.02, stall_us=9000.0, stall_nj=300.0, stall_ci_us=5.0)
+    costs.save(replace(table, page_out=late), folder / "stalling.json")
+    judged = tercet("replay", "graph.json", "schedule.json", "--costs", "stalling.json")
+    mean_ms = judged["time_ms"] - usual["time_ms"]
+    assert mean_ms > 0 and judged["energy_j"] > usual["objective_j"]
+    assert judged["time_p99_ms"] >= usual["time_ms"] + 9 > judged["time_ms"]  # one stall at least, on top of a step without any
+    (folder / "stalling.json").replace(folder / "costs.json")
+    assert collect(folder).late_ms == judged["time_p99_ms"]
 
 
 def test_a_budget_below_the_smallest_feasible_names_it(tercet: Tercet) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -56,7 +57,7 @@ def explain(source: str, schedule_file: str, costs: str | None, semantics: str, 
       tercet explain graph.json schedule.json --costs costs.json
     """
     found = schedules.load(schedule_file)
-    budgets = {"ram_bytes": found.meta.get("ram_budget_bytes"), "deadline_ms": found.meta.get("deadline_ms")}
+    budgets: dict[str, Any] = {"ram_bytes": found.meta.get("ram_budget_bytes"), "deadline_ms": found.meta.get("deadline_ms")}
     said = reasons.explain(api.load(source, costs, semantics=semantics, **budgets), found)
     options.show(said, as_json, reasons.text(said))
 

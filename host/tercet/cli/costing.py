@@ -21,7 +21,7 @@ from tercet.meter.base import Meter, open_meter
 from tercet.plan import dataset_file
 from tercet.plan.dataset_file import PackedData
 from tercet.profile import bench as profiling
-from tercet.profile import cases, fit, grid, power, table
+from tercet.profile import cases, fit, grid, power, stalls, table
 from tercet.profile.bench import Effort
 from tercet.profile.cases import Case
 from tercet.train import card, job, session
@@ -33,14 +33,16 @@ _CASES_A_RUN = 60
 
 def cost_table(
     path: Path, graph: Graph, packed: PackedData, board: Board, bench: Bench, meter: Meter | None, say: Callable[[str], None],
-    encrypted: bool = True, overlap: bool = False,
+    encrypted: bool = True, overlap: bool = False, stalling: bool = False,
 ) -> CostTable:  # fmt: skip
     """The costs in `path`, completed: what it lacks for `graph`, or has of another board, firmware or meter, is measured.
 
-    Writes `path`. Raises MeterError when a measurement is invalid, BoardError when the board fails.
+    `stalling`: the card's stalls too. Writes `path`. Raises MeterError when a measurement is invalid, BoardError when the board
+    fails.
     """
     subject = Subject(board, bench, meter, work.operator_set(graph), packed, say, encrypted, overlap)
-    return subject.complete(path, cases.of_graph(graph), Effort())
+    found = subject.complete(path, cases.of_graph(graph), Effort())
+    return subject.with_stalls(path, found) if stalling else found
 
 
 def grid_table(
@@ -54,8 +56,7 @@ def grid_table(
     found = replace(found, fits=shape_cost.to_fits(fit.fit(found)))
     if meter and not found.power_mw:
         found = replace(found, power_mw=power.states(board, meter, subject.target, subject.pins))
-    costs.save(found, path)
-    return found
+    return subject.with_stalls(path, found)
 
 
 @dataclass
@@ -106,6 +107,13 @@ class Subject:
         assert known is not None
         return known
 
+    def with_stalls(self, path: Path, found: CostTable) -> CostTable:
+        """The table with the stalls of the board's card, if it has one; writes `path`."""
+        if self.target.card and not found.page_out.stall_ci_us:
+            found = stalls.measure(self.runner(), found)
+        costs.save(found, path)
+        return found
+
     def runner(self) -> profiling.Bench:
         """The board with everything on it that cases need."""
         target = self.target
@@ -146,7 +154,7 @@ def describe(found: CostTable, path: Path) -> dict[str, Any]:
     """The object that `--json` prints."""
     return {
         "costs": str(path), "operators": len(found.ops), "baseline_mw": found.baseline_mw, "power_mw": found.power_mw,
-        "fits": found.fits,
+        "fits": found.fits, "page_out": vars(found.page_out), "page_in": vars(found.page_in),
     }  # fmt: skip
 
 
@@ -155,6 +163,12 @@ def text(found: CostTable, path: Path) -> str:
     lines = [f"{len(found.ops)} operators in {path}; {found.baseline_mw:.4g} mW idle"]
     if found.power_mw:
         lines.append("power    " + ", ".join(f"{name} {value:.4g} mW" for name, value in found.power_mw.items()))
+    for name, page in (("page out", found.page_out), ("page in", found.page_in)):
+        if page.stall_ci_us:
+            lines.append(
+                f"{name:<9}{page.per_block_us:.0f} us a block; stalls {page.stall_chance:.2%} of {page.stall_us / 1000:.1f} ms,"
+                f" {page.stall_chance * page.stall_us:.1f} +- {page.stall_ci_us:.1f} us a block"
+            )
     if found.fits:
         lines.append(f"{'model':<44}{'shapes':>7}{'time':>8}{'energy':>8}{'left out':>10}   largest error")
     for name, entry in sorted(found.fits.items()):

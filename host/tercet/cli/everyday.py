@@ -21,7 +21,8 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 
 @click.command()
 @click.argument("graph_file", metavar="[GRAPH]", required=False, type=click.Path(exists=True, dir_okay=False))
-@click.option("--grid", metavar="NAME", help="Instead of GRAPH: a grid of shapes, and a cost model fitted to it (dense).")
+@click.option("--grid", metavar="NAME", help="Instead of GRAPH: a grid of shapes and a model fitted to it (dense, cnn, all).")
+@click.option("--stalls", is_flag=True, help="With GRAPH: count the card's stalls too, as a grid does (5,120 blocks each way).")
 @click.option("--loss", default="softmax_cross_entropy", show_default=True, help="The grid's loss.")
 @click.option("--optimizer", default="sgd", show_default=True, help="The grid's optimizer: sgd, momentum, nesterov, adam, adamw.")
 @click.option("--data", "source", required=True, help="The data whose reading is timed: a named set, an .npz or .npy file.")
@@ -32,16 +33,17 @@ OUT = click.option("--out", default="run", show_default=True, type=click.Path(fi
 @options.json_option
 def profile(
     graph_file: str | None, grid: str | None, source: str, board_name: str | None, bench_file: str | None, out: Path,
-    encrypt: bool, overlap: bool, as_json: bool, **settings: str,
+    encrypt: bool, overlap: bool, stalls: bool, as_json: bool, **settings: str,
 ) -> None:  # fmt: skip
     """Time and meter every operator of GRAPH, or a grid of shapes, and the card's pages; what costs.json holds is kept.
 
-    A grid is fitted: `tercet solve` then knows the costs of shapes that were never measured, within the residuals that are shown.
+    A grid is fitted: `tercet solve` then knows the costs of shapes that were never measured, within the residuals that are shown;
+    the stalls of the card are counted too.
 
     \b
     Example:
       tercet profile graph.json --data digits --bench bench.toml
-      tercet profile --grid dense --data digits --bench bench.toml
+      tercet profile --grid cnn --data digits --bench bench.toml
     """
     if (graph_file is None) == (grid is None):
         raise click.UsageError("give either GRAPH or --grid")
@@ -53,7 +55,7 @@ def profile(
             table = costing.grid_table(out, wanted, packed, *parts, options.say, encrypt, overlap)
         else:
             graph = graphs.load(str(graph_file))
-            table = costing.cost_table(out, graph, data.load(source), *parts, options.say, encrypt, overlap)
+            table = costing.cost_table(out, graph, data.load(source), *parts, options.say, encrypt, overlap, stalls)
     options.show(costing.describe(table, out), as_json, costing.text(table, out))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from tercet import costs as costing
 from tercet.cli import options
 from tercet.solve import api
 from tercet.solve import schedule as schedules
@@ -49,9 +50,15 @@ def stopping() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _late(problem: Problem, schedule: schedules.Schedule, stall: Stall | None) -> dict[str, float]:
-    """`time_p99_ms` for a card that stalls; nothing without one."""
-    return {} if stall is None else {"time_p99_ms": percentile_ms(problem, schedule, stall)}
+def _late(
+    problem: Problem, source: str, costs: str | None, card_stall: str | None, schedule: schedules.Schedule
+) -> dict[str, float]:
+    """`time_p99_ms` for a card that stalls, as given or as the costs' profile saw it; nothing without one."""
+    seen = Stall.of(costing.load(costs).page_out) if costs else None
+    stall = Stall.parse(card_stall) if card_stall else seen
+    # stalls are drawn on top of what a step takes without any
+    usual = api.load(source, costs, stalls=False) if seen else problem
+    return {} if stall is None else {"time_p99_ms": percentile_ms(usual, schedule, stall)}
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -95,12 +102,11 @@ def solve(
       tercet solve vgg16_cifar__m4.json --ram 1200k --semantics poet
     """
     problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms, card_bytes=card)
-    stall = Stall.parse(card_stall) if card_stall else None
     with stopping() as stop:
         found = api.solve(problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop)
     if out:
         schedules.save(found.schedule, Path(out))
-    result = found.to_dict() | _late(problem, found.schedule, stall)
+    result = found.to_dict() | _late(problem, source, costs, card_stall, found.schedule)
     options.show(result, as_json, describe(result))
 
 
@@ -128,6 +134,6 @@ def replay(
     problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms, card_bytes=card)
     schedule = schedules.load(schedule_file)
     outcome: Replay = judge(problem, schedule)
-    stall = Stall.parse(card_stall) if card_stall and outcome.legal else None
-    options.show(outcome.to_dict() | _late(problem, schedule, stall), as_json)
+    late = _late(problem, source, costs, card_stall, schedule) if outcome.legal else {}
+    options.show(outcome.to_dict() | late, as_json)
     ctx.exit(0 if outcome.legal else 1)

@@ -7,9 +7,11 @@ places with benches, reservations served in order, locks. labgrid's own client d
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,10 @@ class _LateError(BoardError):
     """A call did not end in time."""
 
 
+class _ForgottenError(BoardError):
+    """The reservation is no more."""
+
+
 class Farm:
     """The farm of one coordinator, `host:port`. Raises SetupError without labgrid, BoardError when the farm refuses."""
 
@@ -86,7 +92,8 @@ class Farm:
             raise _LateError(f"the farm {self.coordinator} does not answer within {deadline_s:g} s") from error
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-            raise BoardError(f"farm {self.coordinator}: {' '.join(words)}: {' '.join(last)}")
+            gone = any("Reservation" in line and "does not exist" in line for line in last)
+            raise (_ForgottenError if gone else BoardError)(f"farm {self.coordinator}: {' '.join(words)}: {' '.join(last)}")
         return done.stdout
 
     def places(self) -> list[str]:
@@ -146,8 +153,30 @@ class Farm:
         self.call("release", place=name)
 
     def cancel(self, token: str) -> None:
-        """Ends a reservation."""
-        self.call("cancel-reservation", token)
+        """Ends a reservation, if there still is one."""
+        with contextlib.suppress(_ForgottenError):
+            self.call("cancel-reservation", token)
+
+    @contextlib.contextmanager
+    def reserved(self, wanted: Callable[[], bool], patience_s: float) -> Iterator[Place | None]:
+        """The first free bench, locked within the context; None once `wanted`, asked every `patience_s`, says no.
+
+        A reservation that the farm forgot, because this host was too busy to ask in time, is made again.
+        """
+        token, place = self.reserve(**TAGS), None
+        try:
+            while place is None:
+                try:
+                    place = self.acquire(token) if self.wait(token, patience_s) else None
+                except _ForgottenError:
+                    token = self.reserve(**TAGS)
+                if place is None and not wanted():
+                    break
+            yield place
+        finally:
+            if place is not None:
+                self.release(place.name)
+            self.cancel(token)
 
 
 def default_coordinator(folder: Path) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from tercet.errors import BoardError, SetupError, TercetError
 from tercet.farm import suite as suites
-from tercet.farm.client import TAGS, Farm, Place
+from tercet.farm.client import Farm, Place
 from tercet.farm.host import Hosts, together
 
 _LARGEST_PART = 16
@@ -74,19 +74,10 @@ class Distribution:
         """Reserves a place, works until no test is left or the place breaks, gives it back."""
         where = "reservation"
         try:
-            token = self.farm.reserve(**TAGS)
-            try:
-                while not self.farm.wait(token, _PATIENCE_S):
-                    if not self._open():
-                        return
-                place = self.farm.acquire(token)
-                where = place.name
-                try:
+            with self.farm.reserved(self._open, _PATIENCE_S) as place:
+                if place:
+                    where = place.name
                     self._serve(place)
-                finally:
-                    self.farm.release(place.name)
-            finally:
-                self.farm.cancel(token)
         except TercetError as error:
             with self._changed:
                 self.broken[where] = error.message

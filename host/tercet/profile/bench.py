@@ -98,6 +98,11 @@ class Bench:
         self._progress(f"measuring {len(cases)} cases, {effort.rounds} times each: {seconds:.0f} s of the board's time")
         return self._metered(cases, repeats, effort.rounds)
 
+    def repeated(self, cases: list[Case], rounds: int) -> Raw:
+        """The cases `rounds` times in turn, each once in its region; raises as `run` does."""
+        self._progress(f"measuring {len(cases)} cases, {rounds} times each")
+        return self._metered(cases, np.ones(len(cases), int), rounds)
+
     def _metered(self, cases: list[Case], repeats: np.ndarray, rounds: int) -> Raw:
         if self.meter is None:
             return Raw(tuple(cases), repeats, self._times(cases, repeats, rounds, marked=True), None, None, None)

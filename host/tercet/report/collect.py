@@ -15,6 +15,7 @@ from tercet.report import figures
 from tercet.solve import from_graph, replay, solve
 from tercet.solve import schedule as schedules
 from tercet.solve import show as drawing
+from tercet.solve.stalls import Stall, percentile_ms
 from tercet.train import records
 
 _MS_OF_TRACE = 1e3
@@ -22,9 +23,10 @@ _MS_OF_TRACE = 1e3
 
 @dataclass
 class Page:
-    """Everything the template asks for: rows of tables and SVG texts by name."""
+    """Everything the template asks for: rows of tables and SVG texts by name; `late_ms`, the 99th percentile of a step's time."""
 
     title: str
+    late_ms: float | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     relaxed: list[dict[str, Any]] = field(default_factory=list)
@@ -46,6 +48,8 @@ def collect(folder: Path) -> Page:
     outcome = replay(problem, schedule)
     page = Page(graph.name)
     page.provenance = {"costs": f"{table.meter}, {table.board}", "predicted": "modelled from the profile"}
+    if (stall := Stall.of(table.page_out)) is not None:
+        page.late_ms = percentile_ms(from_graph(graph, table.unstalled()), schedule, stall)
     keep_all = solve(problem.with_budgets(), "keep-all")
     assert keep_all.replay is not None
     budget = int(schedule.meta.get("ram_budget_bytes") or outcome.peak_bytes)

@@ -36,9 +36,9 @@ STRATEGIES: dict[str, str] = {
 
 def load(
     path: str | Path, costs_path: str | Path | None = None, *, semantics: str = EXACT, ram_bytes: int | None = None,
-    deadline_ms: float | None = None, card_bytes: int | None = None,
+    deadline_ms: float | None = None, card_bytes: int | None = None, stalls: bool = True,
 ) -> Problem:  # fmt: skip
-    """The problem of an INPUT file: a training graph (then with costs) or an instance."""
+    """The problem of an INPUT file: a training graph (then with costs) or an instance. Without `stalls` the card has none."""
     body = artifacts.read_json(path)
     if body.get("format", body.get("schema")) == instance.FORMAT:
         problem = instance.load(path, semantics)
@@ -49,7 +49,7 @@ def load(
             raise InputError("poet semantics are for published instances; a training graph has measured costs")
         graph, table = training_graph.load(path), shape_cost.attach(costs.load(costs_path))
         shas = {"graph": artifacts.sha256_file(path), "costs": artifacts.sha256_file(costs_path)}
-        problem = from_graph(graph, table, inputs=shas)
+        problem = from_graph(graph, table if stalls else table.unstalled(), inputs=shas)
     deadline_ns = None if deadline_ms is None else round(deadline_ms * 1e6)
     return problem.with_budgets(ram_bytes, deadline_ns, problem.card_bytes if card_bytes is None else card_bytes)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tercet.costs import BLOCK_BYTES
+from tercet.costs import BLOCK_BYTES, PageCost
 from tercet.errors import InputError
 from tercet.solve.problem import Problem
 from tercet.solve.replay import check, replay
@@ -35,6 +35,11 @@ class Stall:
         if not (0 <= stall.chance <= 1 and 0 <= stall.ms < float("inf")):
             raise InputError(f"{text!r}: a chance lies between 0 and 1, a time is not negative")
         return stall
+
+    @classmethod
+    def of(cls, cost: PageCost) -> Stall | None:
+        """The stalls that a profile met while it wrote; None when it met none or did not look."""
+        return cls(cost.stall_chance, cost.stall_us / 1e3) if cost.stall_chance else None
 
 
 def percentile_ms(

@@ -14,16 +14,16 @@ import pytest
 from serial.tools import list_ports
 from tercet.board import bench as benches
 from tercet.errors import BoardError, InputError
-from tercet.farm import distribute, host, strategy
+from tercet.farm import client, distribute, host, strategy
 from tercet.farm import suite as suites
-from tercet.farm.client import TAGS, Place
+from tercet.farm.client import TAGS, Farm, Place
 
 PARAMETERS = {
     "serial": "/dev/none", "meter": "/dev/m", "volts": 3.0, "rail": "VDD", "card_on_rail": True, "target_name": "nrf52840dk",
 }  # fmt: skip
 
 
-class FakeFarm:
+class FakeFarm(Farm):
     """Places handed out in the order of the reservations; one that waits gets none as long as they last."""
 
     def __init__(self, names):
@@ -83,6 +83,34 @@ def test_every_test_runs_once():
     assert sorted(test["name"] for test in found["tests"]) == sorted(TESTS)
     assert found["passed"] == 23 and found["samples"] == 2300 and found["lost_samples"] == 0
     assert sorted(farm.released) == ["a", "b", "c"] and sorted(farm.cancelled) == [0, 1, 2]
+
+
+def test_a_reservation_that_the_farm_forgot_is_made_again(monkeypatch):
+    made, farm = distribution(["one"], FakeHosts())[0], FakeFarm(["one"])
+    forgotten, reserved = [], []
+
+    def wait(token, deadline_s):
+        if not forgotten:
+            forgotten.append(token)
+            raise client._ForgottenError("wait: Reservation ABC does not exist")
+        return True
+
+    monkeypatch.setattr(farm, "wait", wait)
+    monkeypatch.setattr(farm, "reserve", lambda **tags: reserved.append(tags) or len(reserved))
+    made.farm = farm
+    assert made.run(1)["passed"] == len(TESTS)
+    assert len(reserved) == 2 and farm.released == ["one"] and farm.cancelled == [2]
+
+
+def test_what_the_farm_forgot_needs_no_cancelling(tmp_path, monkeypatch):
+    answers = {"cancel-reservation": "Server error: Error: Reservation ABC does not exist", "places": "Server error: Error: no"}
+    script = tmp_path / "labgrid-client"
+    script.write_text("#!/bin/sh\n" + "".join(f'[ "$1" != {k} ] || echo "{v}" >&2\n' for k, v in answers.items()) + "exit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(client, "program", lambda role: str(script))
+    Farm("127.0.0.1:1").cancel("ABC")
+    with pytest.raises(BoardError, match="Error: no"):
+        Farm("127.0.0.1:1").places()
 
 
 def test_a_worker_without_a_place_does_not_outlast_the_tests():

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tercet import costs
 from tercet.autodiff.training import training_graph
 from tercet.board.base import Board, ProgramError
 from tercet.errors import BoardError
@@ -12,7 +13,7 @@ from tercet.kernel_table import KERNELS
 from tercet.measure.energy import Baseline, Measurement
 from tercet.model.builder import mlp
 from tercet.plan import dataset_file
-from tercet.profile import bench, cases, table
+from tercet.profile import bench, cases, stalls, table
 from tercet.profile.bench import Bench, Effort, Raw
 from tercet.targets import load as load_target
 
@@ -100,6 +101,35 @@ def test_noise_shows_in_the_interval_and_an_outlier_does_not_move_the_mean():
     assert cost.time_us == pytest.approx(7, rel=0.01) and 0 < cost.time_ci_us < 0.05
 
 
+def transfers(stalled):
+    """40 rounds of 16 page-outs of 16 blocks, 9 ms and 100 uJ each; each number in `stalled` makes one so many us longer."""
+    rng = np.random.default_rng(2)
+    time = 9000 + rng.normal(0, 3, (40, 16))
+    net = 1e-4 + np.zeros((40, 16))
+    for at, extra in enumerate(stalled):
+        time[at, at % 16] += extra
+        net[at, at % 16] += extra * 30e-9
+    measurement = Measurement((), Baseline(1e-3, 0, 10, 0), 3.0, "modelled", ())
+    return Raw(tuple(cases.pages((16,))[:1] * 16), np.ones(16, int), time, net, measurement, None)
+
+
+def test_stalls_are_counted_with_their_time_energy_and_confidence():
+    extra = [5000.0, 20_000.0, 11_000.0, 8000.0]
+    found = stalls.of_transfers(transfers(extra), list(range(16)), costs.PageCost(100, 550, 50, 1000, 6000))
+    blocks = 40 * 16 * 16
+    assert found.stall_chance == 4 / blocks and found.stall_us == pytest.approx(11_000, rel=0.01)
+    assert found.stall_nj == pytest.approx(11_000 * 30, rel=0.01)
+    assert found.stall_ci_us == pytest.approx(1.96 * np.hypot.reduce(extra) / blocks, rel=0.01)
+    assert found.bus_us(5120) == pytest.approx(100 + 10 * (550 + 44_000 / blocks), rel=0.01)
+    assert found.unstalled().bus_us(5120) == 100 + 10 * 550
+
+
+def test_a_card_without_stalls_says_how_sure_that_is():
+    found = stalls.of_transfers(transfers([]), list(range(16)), costs.PageCost(100, 550))
+    assert found.stall_chance == 0 and found.bus_us(512) == 650
+    assert found.stall_ci_us == pytest.approx(3 * 250_000 / (40 * 16 * 16))
+
+
 @pytest.fixture
 def console(tmp_path):
     if not UNIX_PORT.exists() or not (ROOT / "build/firmware/natmod/x64/mlp").exists():
@@ -122,5 +152,5 @@ def test_a_profile_runs_on_micropython(console, graph, monkeypatch):
         made = Bench(board, target, data=data, store={"kind": "file", "path": "pages"})
         raw = made.run([cases.empty(), *cases.of_graph(graph), *cases.pages()], Effort(300, 8, 3))
     assert raw.time_us.shape == (3, len(raw.cases)) and raw.time_us.min() >= 0
-    costs = table.cost_table(raw, board="b", firmware="f", meter="", volts=3.3, provenance="measured")
-    costs.require(node.signature for node in graph.nodes)
+    made = table.cost_table(raw, board="b", firmware="f", meter="", volts=3.3, provenance="measured")
+    made.require(node.signature for node in graph.nodes)
