@@ -72,7 +72,9 @@ def test_too_much_energy_fails(verdict):
 
 CAUSES = {
     "lost samples": ({"faults": every(40, {"fault": "meter_lost", "count": 5})}, "lost_samples"),
-    "a whole turn of the counter lost": ({"faults": every(60, {"fault": "meter_lost", "count": 64})}, "clock"),
+    # a region is shorter than the board says, or the pause between two is gone
+    "a whole turn of the counter lost": (
+        {"faults": every(60, {"fault": "meter_lost", "count": 64})}, ("clock", "edge_count")),
     "a clock that is far off": ({"faults": [{"fault": "clock_drift", "at_ms": 1, "ppm": 9000}]}, "clock"),
     "an unknown voltage": ({"settings": 'mode = "ampere"'}, "unknown_voltage"),
     "USB on the rail of a sourcing meter": (
@@ -105,4 +107,5 @@ def test_it_is_invalid(verdict, name):
     options, cause = CAUSES[name]
     found = verdict(**options)
     assert found["outcome"] == "invalid", found
-    assert cause in found["reason"], found
+    causes = cause if isinstance(cause, tuple) else (cause,)
+    assert any(cause in found["reason"] for cause in causes), found

@@ -8,7 +8,7 @@ ranges], the ranges [first byte, bytes] of the arena that hold integers and are 
 import gc
 import json
 from array import array
-from time import sleep_ms, ticks_diff, ticks_us
+from time import sleep_ms, sleep_us, ticks_diff, ticks_us
 
 from tercet_device import kernels, trace
 from tercet_device.arena import Arena, settle
@@ -36,6 +36,7 @@ class _Case:
         # as before each metered step: how long a call's frame is looked for depends on what was left behind
         gc.collect()
         if marked:
+            sleep_us(profile.dither())
             profile.markers.region(True)
         begun = ticks_us()
         self.step.run(samples)
@@ -59,6 +60,7 @@ class Profile:
         if self.data:
             self.data.order.shuffle(1)
         self._at = 0
+        self._chance = 1
         store = open_store(job.get("store"), job["page_blocks"], card)
         self.pager = open_pager(store, job["pages"], job["encrypted"], job["overlap"])
         self._plans = open(job["plans"], "rb")
@@ -94,6 +96,15 @@ class Profile:
             self._at = 0
         self._at += size
         return [self.data.order[i] for i in range(self._at - size, self._at)]
+
+    def dither(self):
+        """0 to 99 microseconds by chance.
+
+        Rounds of one length that is a multiple of the meter's sample would all be sampled at the same places, and their errors,
+        being equal, would show in no interval.
+        """
+        self._chance = 75 * self._chance % 65537
+        return self._chance % 100
 
     def rounds(self, rounds, marked):
         """Tells the microseconds of each case, `rounds` times over, the cases interleaved."""

@@ -76,6 +76,19 @@ rate = time.ticks_diff(time.ticks_cpu(), cycles) / time.ticks_diff(read(), us)
 print(min(gaps), max(gaps), rate)
 """
 
+# what a debugger does when it leaves
+WITHOUT_TRACE = """
+from machine import mem32
+from time import sleep_us, ticks_cpu, ticks_diff, ticks_us
+mem32[0xE000EDFC] &= ~(1 << 24)
+begun = ticks_us()
+sleep_us(20)
+slept = ticks_diff(ticks_us(), begun)
+mem32[0xE000EDFC] &= ~(1 << 24)
+cycles = ticks_cpu()
+print(20 <= slept < 200, ticks_diff(ticks_cpu(), cycles) > 0)
+"""
+
 
 def test_names_itself(virtual_board: VirtualBoard) -> None:
     code = "import sys, gc; gc.collect(); print(sys.implementation._machine, sys.implementation._mpy, gc.mem_free())"
@@ -134,6 +147,10 @@ def test_ticks_are_true_microseconds(virtual_board: VirtualBoard) -> None:
     shortest, longest, rate = virtual_board.mpremote("exec", TICKS).split()
     assert int(shortest) > 0 and int(longest) < 25  # a clock of 32768 Hz would show 0, 30 or 31
     assert abs(float(rate) - 64) < 0.2  # the cycle counter counts the processor's cycles
+
+
+def test_short_waits_end_also_where_a_debugger_turned_the_cycle_counter_off(virtual_board: VirtualBoard) -> None:
+    assert virtual_board.mpremote("exec", WITHOUT_TRACE).split() == ["True", "True"]
 
 
 def _raw_repl(port: serial.Serial) -> None:

@@ -47,8 +47,8 @@ void mp_hal_delay_ms(mp_uint_t ms) {
 void mp_hal_delay_us(mp_uint_t us) {
     enum { CYCLES_PER_US = 64, WORTH_SLEEPING_US = 50 };
     if (us < WORTH_SLEEPING_US) {
-        uint32_t begun = DWT_CYCCNT;
-        while (DWT_CYCCNT - begun < us * CYCLES_PER_US) {
+        uint32_t begun = mp_hal_ticks_cpu();
+        while (mp_hal_ticks_cpu() - begun < us * CYCLES_PER_US) {
         }
         return;
     }

@@ -30,8 +30,11 @@ static inline mp_uint_t mp_hal_ticks_ms(void) {
     return (mp_uint_t)(clock_us() / 1000);
 }
 
-// Cycles of the processor that was not asleep; wraps after 67 s.
+// Cycles of the processor that was not asleep; wraps after 67 s. A debugger that leaves turns the counter off, so that whoever
+// reads it turns it on.
 static inline mp_uint_t mp_hal_ticks_cpu(void) {
+    DEBUG_DEMCR |= DEBUG_DEMCR_TRCENA;
+    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
     return DWT_CYCCNT;
 }
 

@@ -122,7 +122,9 @@ enum { UICR_PSELRESET0 = 0x200, UICR_PSELRESET1 = 0x204, UICR_APPROTECT = 0x208 
 #define FPU_FPCCR REG(0xe000ef34)
 #define DEBUG_DHCSR REG(0xe000edf0)
 #define DEBUG_DEMCR REG(0xe000edfc)
+#define DEBUG_DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL REG(0xe0001000)
+#define DWT_CTRL_CYCCNTENA 1u
 #define DWT_CYCCNT REG(0xe0001004)
 #define NVIC_PRIORITY(irq) (*(volatile uint8_t *)(0xe000e400 + (irq)))
 #define NVIC_ENABLE(irq) REG(0xe000e100 + ((irq) >> 5) * 4) = 1u << ((irq) & 31)

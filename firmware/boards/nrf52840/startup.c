@@ -81,9 +81,6 @@ static void init_core(void) {
     SCB_CPACR |= 0xf << 20; // full access to the FPU; hard-float code faults without
     __asm volatile ("dsb\nisb");
     SCB_SHCSR |= 7 << 16; // usage, bus and memory faults by name
-    DEBUG_DEMCR |= 1 << 24; // TRCENA, for the cycle counter
-    DWT_CYCCNT = 0;
-    DWT_CTRL |= 1;
     NVMC(ICACHECNF) = NVMC_ICACHECNF_ENABLED;
     POWER(DCDCEN) = 1; // the development kit has the inductor
 }

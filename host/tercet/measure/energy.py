@@ -42,7 +42,8 @@ class Baseline:
 class RegionEnergy:
     """One region: `duration_s` by the meter's clock, charge, gross and net energy, and by phase code.
 
-    `doubt` is the share of its charge that hangs on samples just after range switches.
+    `doubt` is the share of its charge that hangs on samples just after range switches; `edge_j` the net energy of one sample
+    at its edges, each of which lies anywhere within a sample.
     """
 
     duration_s: float
@@ -52,6 +53,7 @@ class RegionEnergy:
     range_switches: int
     doubt: float
     phases: dict[int, tuple[float, float]]  # code -> (seconds, gross joules)
+    edge_j: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,15 @@ class Measurement:
     def net(self) -> Estimate:
         """Joules a region above the baseline."""
         return estimate(np.array([r.net_j for r in self.regions]))
+
+    @property
+    def edge_variance(self) -> float:
+        """Square joules: what the places of edges within samples add to a region's net energy, whatever the regions show.
+
+        Regions of one length that a few rounds all sample as the same number of samples would show nothing. The length in samples
+        falls to either side of the true one; averaged over all fractions f, f (1 - f) is 1/6 of a sample squared.
+        """
+        return float(np.median([r.edge_j for r in self.regions])) ** 2 / 6 if self.regions else 0.0
 
     @property
     def duration(self) -> Estimate:
@@ -144,9 +155,10 @@ def _region(capture: Capture, region: Region, volts: float, idle_a: float) -> Re
     for code, first, last in region.phases:
         time, energy = phases.get(code, (0.0, 0.0))
         phases[code] = (time + (last - first) / capture.rate_hz, energy + volts * charge_of(first, last))
+    edges = [charge_of(region.first, region.first + 1), charge_of(region.last - 1, region.last)]
     return RegionEnergy(
         seconds, charge, volts * charge, volts * (charge - idle_a * seconds), switches,
-        doubt / abs(charge) if charge else 0.0, phases,
+        doubt / abs(charge) if charge else 0.0, phases, volts * abs(sum(edges) / 2 - idle_a / capture.rate_hz),
     )  # fmt: skip
 
 

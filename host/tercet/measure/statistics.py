@@ -56,21 +56,26 @@ def estimate(values: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), half, len(values))
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> Estimate:
+def difference(a: np.ndarray, b: np.ndarray, known: tuple[float, float] = (0.0, 0.0)) -> Estimate:
     """The mean of float [n] less that of float [m]; `count` is the smaller number.
 
     The interval is Welch's (B. L. Welch, Biometrika 34, 1947); without end when there are fewer than two values on a side.
+    `known`: the least variance of a value of each side, where the measurement has one that a few values need not show.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     count = min(len(a), len(b))
     mean = float(a.mean() - b.mean()) if count else 0.0
     if count < 2:
         return Estimate(mean, float("inf"), count)
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    spread = float(va + vb)
+    spread, doubt = 0.0, 0.0
+    for values, least in zip((a, b), known, strict=True):
+        shown = float(values.var(ddof=1))
+        spread += max(shown, least) / len(values)
+        # a known variance is not estimated: it has all the freedom that there is
+        doubt += (shown / len(values)) ** 2 / (len(values) - 1) if shown > least else 0.0
     if spread == 0:
         return Estimate(mean, 0.0, count)
-    freedom = max(1, int(spread**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))))
+    freedom = max(1, int(min(spread**2 / doubt, 1e6))) if doubt else 10**6
     return Estimate(mean, t_quantile(0.975, freedom) * spread**0.5, count)
 
 

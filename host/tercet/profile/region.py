@@ -18,7 +18,8 @@ from tercet.meter.base import Meter
 from tercet.targets import Target
 
 _BASELINE_MS = 50
-# Needs nothing on the board but MicroPython: markers by the port's registers, three pulses, idle, regions, idle.
+# Needs nothing on the board but MicroPython: markers by the port's registers, three pulses, idle, regions, idle. A pause by
+# chance before each region: were all sampled at the same places, their errors would be equal and show in no interval.
 _PROGRAM = """
 import gc, json
 from machine import mem32
@@ -41,9 +42,12 @@ for _i in range(3):
     mem32[_c] = 1 << _b
     sleep_us(500)
 sleep_ms({idle})
+_r = 1
 for _i in range(_n):
     _f = _empty if {empty} and _i & 1 else _region
     gc.collect()
+    _r = 75 * _r % 65537
+    sleep_us(_r % 100)
     mem32[_s] = 1 << _b
     _x = ticks_us()
     _f(_i)

@@ -28,6 +28,7 @@ def per_run(raw: Raw) -> dict[str, tuple[Estimate, Estimate]]:
         columns.setdefault(case.name, []).append(column)
     if EMPTY not in columns:
         raise BoardError("the profile has no empty region to subtract")
+    edge_nj2 = 0.0 if raw.measurement is None else raw.measurement.edge_variance * _NJ**2
     net_nj = np.zeros_like(raw.time_us) if raw.net_j is None else raw.net_j * _NJ
 
     def usual(values: np.ndarray, which: list[int]) -> np.ndarray:
@@ -40,7 +41,8 @@ def per_run(raw: Raw) -> dict[str, tuple[Estimate, Estimate]]:
         if name != EMPTY:
             start = 1 / raw.repeats[which].mean()
             time, energy = usual(raw.time_us, which), usual(net_nj, which)
-            result[name] = (difference(time, start * empty_us), difference(energy, start * empty_nj))
+            edge = start**2 * edge_nj2
+            result[name] = (difference(time, start * empty_us), difference(energy, start * empty_nj, (edge, edge)))
     return result
 
 

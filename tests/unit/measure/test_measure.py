@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tercet.capture import Capture
 from tercet.measure import align, energy, verdict
-from tercet.measure.statistics import estimate, t_quantile, without_outliers
+from tercet.measure.statistics import difference, estimate, t_quantile, without_outliers
 
 RATE = 100_000.0
 IDLE_A, BUSY_A = 0.002, 0.005
@@ -177,6 +177,16 @@ def test_t_quantiles_are_those_of_the_tables():
     for freedom, value in ((1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042), (120, 1.980)):
         assert t_quantile(0.975, freedom) == pytest.approx(value, abs=6e-4)
     assert t_quantile(0.975, 100_000) == pytest.approx(1.95996, abs=1e-3)
+
+
+def test_a_known_variance_is_in_the_interval_whatever_a_few_values_show():
+    """Lengths counted in whole samples: five alike say nothing of the 0.15 of a sample that they all lack."""
+    alike, none = np.full(5, 218.0), np.zeros(5)
+    assert difference(alike, none).ci == 0
+    found = difference(alike, none, (1 / 6, 0.0))
+    assert found.ci == pytest.approx(1.96 * (1 / 30) ** 0.5, rel=1e-3)
+    scattered = difference(np.array([210.0, 214, 218, 222, 226]), none)
+    assert difference(np.array([210.0, 214, 218, 222, 226]), none, (1 / 6, 0.0)).ci == pytest.approx(scattered.ci)
 
 
 def test_the_interval_covers_as_often_as_it_says():
