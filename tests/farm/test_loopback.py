@@ -51,11 +51,11 @@ def test_two_clients_are_served_in_order_and_a_lock_holds(start_farm):
     with pytest.raises(BoardError):
         farm.acquire(second)
     served = []
-    waiter = threading.Thread(target=lambda: served.append(farm.wait(second, 60)))
+    waiter = threading.Thread(target=lambda: served.append(farm.wait(second, 150)))
     waiter.start()
     farm.release(place.name)
     farm.cancel(first)
-    waiter.join(60)
+    waiter.join(160)
     assert served == [True] and farm.acquire(second).name == place.name
     assert everywhere.run(farm, ["farm", "check"], ROOT) == {"results": {}, "failed": {}, "busy": [place.name]}
     farm.release(place.name)
