@@ -73,6 +73,7 @@ class FileSlots:
 
     def read(self, block, data):
         if self._file is not None:
+            self._file.seek(0)  # see data.py
             self._file.seek(block * BLOCK_BYTES)
             self._file.readinto(data)
 

@@ -82,6 +82,8 @@ class DataSet:
         """Reads a row or label with its checksum; one that does not fit is read again, at most twice."""
         f = self._file
         for _ in range(_ATTEMPTS):
+            # Where the last read ended with a block, littlefs up to 2.8 may take it for the next one; not by way of another.
+            f.seek(0)
             f.seek(at)
             if f.readinto(buffer) == len(buffer) and (not self._crc32 or self._crc32(buffer) == _RIGHT):
                 return

@@ -68,6 +68,7 @@ class Profile:
     def case(self, k):
         """Case `k`, its plan read anew: beside a large arena there is no room for all of them."""
         offset, length, nbytes, integers = self.job["cases"][k]
+        self._plans.seek(0)  # see data.py
         self._plans.seek(offset)
         return _Case(self, Plan(self._plans.read(length), kernels), nbytes, integers)
 

@@ -95,6 +95,7 @@ class FileStore:
         self._file.flush()
 
     def read(self, block, data):
+        self._file.seek(0)  # see data.py
         self._file.seek(block * BLOCK_BYTES)
         if self._file.readinto(data) != len(data):
             raise DeviceError("page", "page block %d was never written" % block)
