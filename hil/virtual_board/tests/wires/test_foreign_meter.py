@@ -32,6 +32,7 @@ def test_ppk2_api_reads_every_sample_and_every_marker_edge(start_board, pulses_h
         seen = read_with_ppk2_api(board.meter, 2)
         if seen["samples"] >= 20_000:
             break
+    print(f"ppk2-api read {seen['samples'] / seen['seconds']:.0f} samples a second")  # 95,000 and more on a host with time
     assert seen["samples"] >= 20_000
     assert seen["lost"] == 0
     assert 100 < seen["mean_ua"] < 5_000, "a core that mostly sleeps"
@@ -90,11 +91,11 @@ def test_a_sourcing_meter_switches_the_board(start_board, pulses_hex):
     assert lit["logic"][rises[0] + 150] >> 1 == 0, "the program started afresh"
     reader.line.close()
     again = Reader(board.meter)
-    for _ in range(20):  # the output drops half a virtual second after the port closed
+    for attempt in range(12):  # the output drops half a virtual second after the port closed
         if again.samples(10_000)["current_ua"].mean() < 1:
             break
         again.line.close()
-        time.sleep(0.5)
+        time.sleep(0.5 * (1 + attempt))  # long enough for a board that a busy host lets run only now and then
         again = Reader(board.meter)
     assert again.samples(10_000)["current_ua"].mean() < 1
     again.line.close()
