@@ -42,13 +42,12 @@ static bool frame_push(struct board *b, uint32_t return_address, uint32_t xpsr, 
     if (padded)
         at -= 4;
     frame[7] = (xpsr & ~0x200u) | (padded ? 0x200u : 0);
-    if (!memory_write(b, at, frame, 4 * words))
-        return false;
+    bool written = memory_write(b, at, frame, 4 * words);
     reg_set(b, UC_ARM_REG_SP, at);
     *magic = 0xffffffe1 | (extended ? 0 : 0x10) | (thread ? 8 : 0) | (thread && (control & 2) ? 4 : 0);
     if (!(control & 1) || !thread)
         reg_set(b, UC_ARM_REG_CONTROL, control & (thread ? 1u : 3u));
-    return true;
+    return written;
 }
 
 static void take(struct board *b, int number, uint32_t magic)
@@ -83,6 +82,25 @@ static int late_arrival(struct board *b, int number)
     return late;
 }
 
+// What a fault of this kind leads to here: itself, or HardFault where it is disabled or not urgent enough.
+static int escalate(struct board *b, int number)
+{
+    int level = masked_priority(b, active_priority(b), false);
+    if (number == EXC_HARD || ((b->enabled & bit(number)) && group_priority(b, number) < level))
+        return number;
+    b->hfsr |= 1u << 30;  // FORCED
+    return EXC_HARD;
+}
+
+// The frame could not be written: a bus fault derived from the entry, taken before or after what the entry was for.
+static int stacking_fault(struct board *b, int number)
+{
+    b->cfsr |= 1u << 12;  // STKERR
+    int derived = escalate(b, EXC_BUS);
+    b->pending |= bit(number) | bit(derived);
+    return more_urgent(b, derived, number) ? derived : number;
+}
+
 void exception_enter(struct board *b, int number, uint32_t return_address)
 {
     uint32_t magic = 0, xpsr = reg_get(b, UC_ARM_REG_XPSR) | XPSR_T;
@@ -90,14 +108,11 @@ void exception_enter(struct board *b, int number, uint32_t return_address)
     b->fallthrough = 0;
     b->path_taken = 0;
     if (!frame_push(b, return_address, xpsr, &magic)) {
-        b->cfsr |= 1u << 12;  // STKERR
-        if (number == EXC_HARD || active_priority(b) < 0) {
+        if (number <= EXC_HARD || active_priority(b) < 0) {
             lock_up(b, "the stack cannot be written", return_address);
             return;
         }
-        b->hfsr |= 1u << 30;
-        number = EXC_HARD;
-        magic = 0xfffffff9;
+        number = stacking_fault(b, number);
     }
     take(b, late_arrival(b, number), magic);
 }
@@ -131,6 +146,43 @@ static bool frame_pop(struct board *b, uint32_t magic)
     return true;
 }
 
+// Notes a fault at `pc`. Returns what to take for it, 0 when the core stopped instead.
+static int fault_note(struct board *b, int number, uint32_t cfsr_bits, uint32_t pc)
+{
+    b->cfsr |= cfsr_bits;
+    if (masked_priority(b, active_priority(b), false) <= -1) {
+        lock_up(b, "a fault inside a fault handler", pc);
+        return 0;
+    }
+    number = escalate(b, number);
+    if (b->debug.enabled && (b->debug.demcr & 0x7f0)) {
+        debug_fault(b, number, cfsr_bits, pc);
+        if (b->debug.halted)
+            return 0;
+    }
+    return number;
+}
+
+// A synchronous fault at `return_address`: taken at once, escalated to HardFault where it may not preempt.
+void fault_raise(struct board *b, int number, uint32_t cfsr_bits, uint32_t return_address)
+{
+    number = fault_note(b, number, cfsr_bits, return_address);
+    if (!number)
+        return;
+    reg_set(b, UC_ARM_REG_PC, return_address | 1);
+    exception_enter(b, number, return_address);
+}
+
+// A fault of an exception's return: chained behind it, on the frame that it did not take back.
+static void fault_chain(struct board *b, int number, uint32_t cfsr_bits, uint32_t magic)
+{
+    number = fault_note(b, number, cfsr_bits, reg_get(b, UC_ARM_REG_PC));
+    if (!number)
+        return;
+    b->cycle += TAIL_CYCLES;
+    take(b, number, magic);
+}
+
 void exception_return(struct board *b, uint32_t magic)
 {
     int number = (int)(reg_get(b, UC_ARM_REG_IPSR) & 0x3f);
@@ -144,13 +196,12 @@ void exception_return(struct board *b, uint32_t magic)
     if (b->level & bit(number))
         b->pending |= bit(number);
     if ((kind != 1 && kind != 9 && kind != 13) || (kind == 1) != (b->active != 0)) {
-        b->cfsr |= 1u << 18;  // INVPC
-        fault_raise(b, EXC_USAGE, 1u << 18, reg_get(b, UC_ARM_REG_PC));
+        fault_chain(b, EXC_USAGE, 1u << 18, magic);  // INVPC
         return;
     }
     mpu_update(b);
     if (!frame_pop(b, magic)) {
-        fault_raise(b, EXC_BUS, 1u << 11, magic);  // UNSTKERR
+        fault_chain(b, EXC_BUS, 1u << 11, magic);  // UNSTKERR
         return;
     }
     attention_update(b);
@@ -162,26 +213,4 @@ void exception_return(struct board *b, uint32_t magic)
     b->cycle += RETURN_CYCLES;
     if ((b->scr & 2) && !b->active)
         b->sleeping = true;  // SLEEPONEXIT
-}
-
-// A synchronous fault at `return_address`: taken at once, escalated to HardFault where it may not preempt.
-void fault_raise(struct board *b, int number, uint32_t cfsr_bits, uint32_t return_address)
-{
-    b->cfsr |= cfsr_bits;
-    int level = masked_priority(b, active_priority(b), false);
-    if (number != EXC_HARD && (!(b->enabled & bit(number)) || group_priority(b, number) >= level)) {
-        b->hfsr |= 1u << 30;  // FORCED
-        number = EXC_HARD;
-    }
-    if (level <= -1) {
-        lock_up(b, "a fault inside a fault handler", return_address);
-        return;
-    }
-    if (b->debug.enabled && (b->debug.demcr & 0x7f0)) {
-        debug_fault(b, number, cfsr_bits, return_address);
-        if (b->debug.halted)
-            return;
-    }
-    reg_set(b, UC_ARM_REG_PC, return_address | 1);
-    exception_enter(b, number, return_address);
 }

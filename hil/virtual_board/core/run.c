@@ -3,6 +3,8 @@
 #include "board.h"
 #include "thumb.h"
 
+enum { UNDEFINSTR = 1 << 16, INVSTATE = 1 << 17 };
+
 // Start of the instruction whose successor is `next`, within the block that ran last.
 static uint32_t instruction_before(struct board *b, uint32_t next)
 {
@@ -18,6 +20,10 @@ static uint32_t instruction_before(struct board *b, uint32_t next)
 static void handle_invalid_instruction(struct board *b, uint32_t pc)
 {
     struct thumb t = {0};
+    if (!(reg_get(b, UC_ARM_REG_XPSR) >> 24 & 1)) {
+        fault_raise(b, EXC_USAGE, INVSTATE, pc);
+        return;
+    }
     if (pc == b->fallthrough)
         t = thumb_decode(code_at(b, instruction_before(b, pc)));
     if (t.hint == HINT_WFE) {
@@ -25,7 +31,7 @@ static void handle_invalid_instruction(struct board *b, uint32_t pc)
             b->sleeping = b->wait_for_event = true;
         b->event_register = false;
     } else if (t.hint != HINT_YIELD) {
-        fault_raise(b, EXC_USAGE, 1u << 16, pc);
+        fault_raise(b, EXC_USAGE, UNDEFINSTR, pc);
     }
 }
 
@@ -54,7 +60,8 @@ static void handle_interrupt(struct board *b, uint32_t pc)
         exception_pend(b, EXC_SVC, true);
         if (!exception_ready(b, false)) {
             exception_pend(b, EXC_SVC, false);
-            fault_raise(b, EXC_HARD, 0, pc);  // SVC where it may not preempt escalates
+            b->hfsr |= 1u << 30;  // FORCED: SVC where it may not preempt escalates
+            fault_raise(b, EXC_HARD, 0, pc);
         }
         break;
     case 7:
@@ -64,7 +71,7 @@ static void handle_interrupt(struct board *b, uint32_t pc)
         exception_return(b, pc | 1);
         break;
     default:
-        fault_raise(b, EXC_USAGE, 1u << (b->interrupt == 18 ? 17 : 16), pc);
+        fault_raise(b, EXC_USAGE, b->interrupt == 18 ? INVSTATE : UNDEFINSTR, pc);
     }
 }
 
@@ -84,7 +91,7 @@ void cpu_run(struct board *b, size_t count)
     else if (e == UC_ERR_INSN_INVALID)
         handle_invalid_instruction(b, pc);
     else if (e == UC_ERR_EXCEPTION && !b->fetch_refused)
-        fault_raise(b, EXC_USAGE, 1u << 17, pc);  // INVSTATE
+        fault_raise(b, EXC_USAGE, INVSTATE, pc);
     else if (e)
         handle_memory_fault(b, e, pc);
     else if (!b->interrupted && !count)

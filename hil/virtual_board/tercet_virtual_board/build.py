@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The C core as a shared library: built once, kept by the hash of its source.
 
-`TERCET_CORE_CFLAGS` adds compiler flags, for instance `--coverage -dumpdir=/tmp/cov/`.
+`TERCET_CORE_CFLAGS` adds compiler flags, for instance `--coverage -dumpdir /tmp/cov/`.
 """
 
 import hashlib
