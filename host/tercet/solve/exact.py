@@ -7,8 +7,7 @@ import threading
 import time
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import compact, cpsat, mip, policy, search, totals
-from tercet.solve.columns import ONE
+from tercet.solve import compact, cpsat, guidance, mip, search, totals
 from tercet.solve.decode import decode
 from tercet.solve.problem import Problem
 from tercet.solve.race import Race
@@ -24,11 +23,13 @@ SMALL_COLUMNS = 1500
 SHARES = (0.06, 0.25, 0.6, 1.0)
 # The share of the time that is left which goes into the count of executions and transfers.
 COUNTING = 0.45
+# The share of the time that is left which goes into schedules near the LP's optimum, and the gap that is good enough there.
+NEARBY, NEARBY_GAP = 0.3, 3e-4
 # ... which pays where this much of the overhead is open.
 WIDE_GAP = 0.2
 # From this many columns on the relaxation takes so long that local search does not wait for its guidance.
 MANY_COLUMNS = 20000
-# Below this many columns two brackets do, below half as many one.
+# Below this many columns one bracket does.
 FEW_COLUMNS = 8000
 
 
@@ -91,15 +92,18 @@ def _prove(race: Race) -> None:
         race.seek()
     _fix(race, built, race.best_pj)
     if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
-        race.seek(_guides(race, built))
+        if race.relaxed is not None:
+            race.seek([guidance.policy(built, race.relaxed.point, race.options["paging"], race.options["rerun"])])
+        _look_nearby(race, built)
+        if race.relaxed is not None:
+            _rule_out(race, built, race.relaxed, race.best_pj)
     if race.over:
         return
     built = race.build()
-    _fix(race, built, race.best_pj)
     if len(built.rows.names) > FEW_COLUMNS and race.overhead_gap > WIDE_GAP and not race.over:
         _count(race)
     size = len(race.build().rows.names)
-    for share in SHARES[-1:] if size < FEW_COLUMNS // 2 else SHARES[1::2] if size < FEW_COLUMNS else SHARES:
+    for share in SHARES[-1:] if size < FEW_COLUMNS else SHARES:
         if race.over:
             return
         gap = race.best_pj - race.bound_pj
@@ -139,22 +143,19 @@ def _bracket(race: Race, target_pj: int) -> None:
         race.banned, race.forced = banned, forced
 
 
-def _guides(race: Race, built: compact.Compact) -> list[policy.Policy]:
-    """The policy that the LP's optimum suggests: what it keeps is dear, what it pages is paged."""
-    point = race.point
-    if point is None:
-        return []
-    page, weight = [], []
-    held: dict[int, list[float]] = {}
-    for (_, position, node), column in built.held.items():
-        if node == -1:
-            held.setdefault(position, []).append(float(column == ONE) if column < 0 else float(point[column]))
-    for value in race.view.values:
-        out = built.out.get(value.position)
-        page.append(out is not None and (out == ONE or point[out] > 0.5))
-        kept = held.get(value.position, [0.0])
-        weight.append(20.0 ** (2 * min(kept) - 1))
-    return [policy.Policy(page, weight, race.options["paging"], race.options["rerun"])]
+def _look_nearby(race: Race, built: compact.Compact) -> None:
+    """A branch and bound over the columns near the LP's optimum finds better schedules; its bound means nothing."""
+    relaxed = race.relaxed
+    if relaxed is None or race.best is None:
+        return
+    room = race.best_pj - built.rows.offset - relaxed.bound
+    near = race.build(left_out=guidance.far(built, relaxed.point, relaxed.reduced, room))
+    found = mip.branch(
+        mip.Matrix(near.rows), _unit(race, near), race.highs, cutoff=race.best_pj - 1 - near.rows.offset,
+        time_limit_s=NEARBY * race.left_s, gap=NEARBY_GAP,
+    )  # fmt: skip
+    if found.point is not None:
+        race.offer(decode(near, found.point.tolist(), "exact"))
 
 
 def _effort(problem: Problem) -> float:
@@ -193,12 +194,15 @@ def _fix(race: Race, built: compact.Compact, target_pj: int) -> bool:
     relaxed = mip.relax(matrix, _unit(race, built), race.highs, time_limit_s=race.left_s)
     if relaxed is None:
         return False
-    offset, race.point = built.rows.offset, relaxed.point
-    race.bound_pj = max(race.bound_pj, min(float(target_pj), relaxed.bound + offset))
-    if race.best is None:
-        return False
+    race.relaxed = relaxed
+    race.bound_pj = max(race.bound_pj, min(float(target_pj), relaxed.bound + built.rows.offset))
+    return race.best is not None and _rule_out(race, built, relaxed, target_pj)
+
+
+def _rule_out(race: Race, built: compact.Compact, relaxed: mip.Relaxed, target_pj: int) -> bool:
+    """Fixes the columns whose reduced costs lead above the target; whether so many that another round may rule out more."""
     # only what is strictly better than the target, by a picojoule at least, is of interest
-    room = target_pj - 1 - offset - relaxed.bound
+    room = target_pj - 1 - built.rows.offset - relaxed.bound
     if room < 0:
         race.proved = target_pj >= race.best_pj
         race.bound_pj = max(race.bound_pj, target_pj)

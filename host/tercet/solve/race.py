@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tercet.solve import compact, mip, search
+from tercet.solve.columns import Key
 from tercet.solve.helper import Helper
 from tercet.solve.overlap import hide
 from tercet.solve.policy import Policy
@@ -45,7 +44,7 @@ class Race:
     forced: set = field(default_factory=set)
     options: dict = field(default_factory=dict)
     searches: int = 0
-    point: np.ndarray | None = None
+    relaxed: mip.Relaxed | None = None
     highs: mip.Highs = field(default_factory=mip.Highs)
     seeker: Helper = field(default_factory=Helper)
 
@@ -123,16 +122,17 @@ class Race:
             self.proved = self.bound_pj + self.problem.baseline_mw * 1000 >= self.best_pj
             self.exhausted = True
 
-    def build(self, target_pj: int | None = None) -> compact.Compact:
-        """The rows of what can still be better than the target (the best schedule by default)."""
+    def build(self, target_pj: int | None = None, left_out: Collection[Key] = ()) -> compact.Compact:
+        """The rows of what can still be better than the target (the best schedule by default), without the columns `left_out`."""
         target_pj = self.best_pj if target_pj is None else target_pj
         limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
-        built = compact.build(self.view, "energy", banned=self.banned, limit=max(limit, 0), paging=self.options["paging"])
+        banned = self.banned.union(left_out)
+        built = compact.build(self.view, "energy", banned=banned, limit=max(limit, 0), paging=self.options["paging"])
         columns = built.columns()
         for key in self.forced:
             if key in columns:
                 built.rows.low[columns[key]] = 1
         for key, column in columns.items():
-            if key in self.banned and not built.rows.low[column]:
+            if key in banned and not built.rows.low[column]:
                 built.rows.high[column] = 0
         return built
