@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every published schedule is legal, keeps its budget, and costs what it says."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_schedule_of_our_own_networks_replays_and_is_the_best(path):
     assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
     again = api.solve(problem, time_limit_s=120)
     assert again.status == "optimal" and again.objective_j == pytest.approx(outcome.energy_j, rel=1e-6)
+
+
+def test_more_ram_never_costs_more_energy_whichever_weights_live_on_the_card():
+    problem = api.load(FOLDER / "own" / "demo.graph.json", FOLDER / "own" / "demo.costs.json")
+    budgets = [int(share * peak_bytes(problem)) for share in (0.5, 0.6, 0.7, 0.8)]
+    found = [api.solve(problem.with_budgets(ram), time_limit_s=120) for ram in budgets]
+    assert all(solution.status == "optimal" for solution in found)
+    assert all(more.objective_j <= less.objective_j for less, more in pairwise(found))
 
 
 PAIRS = [("linear", "m0"), ("resnet18_cifar", "m0"), ("resnet18_cifar", "a72"), ("bert", "a72")]

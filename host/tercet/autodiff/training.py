@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tercet.autodiff import tiles
@@ -46,18 +47,23 @@ def training_graph(
     uses = Counter(name for layer in layers for name in _parameters(tape, layer))
     updates = Updates(tape, complete, {name: count * micro_batches for name, count in uses.items()})
     updates.share = 1.0 / micro_batches
-    metric = ""
-    for part in range(micro_batches):
-        if micro_batches > 1:
-            tape.prefix, tape.part = f"part{part}.", part
-        found = _step(tape, updates, model, layers, LOSSES[loss])
-        metric = tape.accumulate("metric", metric, found) if metric else found
-    tape.prefix = ""
+    _parts(tape, micro_batches, lambda: _step(tape, updates, model, layers, LOSSES[loss]))
     updates.finish()
     nodes = tape.finish()
     graph = Graph(model.name, batch, _used(tape.tensors, nodes), nodes, loss, complete, inputs or {})
     check(graph, model.name)
     return graph
+
+
+def _parts(tape: Tape, count: int, step: Callable[[], str]) -> None:
+    """The micro-batches, each of which `step` records; their metrics are summed."""
+    metric = ""
+    for part in range(count):
+        if count > 1:
+            tape.prefix, tape.part = f"part{part}.", part
+        found = step()
+        metric = tape.accumulate("metric", metric, found) if metric else found
+    tape.prefix = ""
 
 
 def inference_graph(model: Model, batch: int) -> tuple[Graph, str]:

@@ -16,8 +16,8 @@ from tercet import costs as costing
 from tercet.cli import options
 from tercet.solve import api
 from tercet.solve import schedule as schedules
+from tercet.solve.outcome import Replay
 from tercet.solve.problem import EXACT, POET, Problem
-from tercet.solve.replay import Replay
 from tercet.solve.replay import replay as judge
 from tercet.solve.stalls import Stall, percentile_ms
 from tercet.units import format_bytes, format_joules

@@ -3,8 +3,9 @@
 
 from tercet.solve.api import STRATEGIES, solve
 from tercet.solve.limits import fastest, smallest_deadline, smallest_ram
+from tercet.solve.outcome import Replay
 from tercet.solve.problem import Problem, from_graph
-from tercet.solve.replay import Replay, replay
+from tercet.solve.replay import replay
 from tercet.solve.schedule import Schedule
 from tercet.solve.solution import Solution
 

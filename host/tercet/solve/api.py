@@ -66,13 +66,16 @@ def solve(
         raise InputError(f"strategy {strategy!r} is unknown", hint=f"choose one of {', '.join(STRATEGIES)}")
     module, _, name = STRATEGIES[strategy].partition(":")
     run: Callable[..., Solution] = getattr(import_module(f"tercet.solve.{module}"), name)
-    problem = homes.settle(problem)
-    floor, where = floor_bytes(problem)
-    try:
+
+    def tried(problem: Problem, limit_s: float) -> Solution:
+        floor, where = floor_bytes(problem)
         if problem.ram_bytes is not None and problem.ram_bytes < floor and strategy != "micro-batch":
             raise InfeasibleError(f"{where} alone needs {floor} bytes")
-        return run(problem, time_limit_s=time_limit_s, workers=workers, stop=stop, **options)
+        return run(problem, time_limit_s=limit_s, workers=workers, stop=stop, **options)
+
+    try:
+        return homes.best(problem, time_limit_s, tried)
     except InfeasibleError as error:
         if error.smallest:
             raise
-        raise explain_infeasible(problem, time_limit_s=time_limit_s) from error
+        raise explain_infeasible(homes.candidates(problem)[0], time_limit_s=time_limit_s) from error

@@ -10,8 +10,9 @@ from tercet.errors import TercetError
 from tercet.solve import homes
 from tercet.solve.baselines.walk import turn
 from tercet.solve.exact import exact
+from tercet.solve.outcome import Replay
 from tercet.solve.problem import Problem
-from tercet.solve.replay import Replay, check
+from tercet.solve.replay import check
 from tercet.solve.schedule import Schedule, say
 from tercet.solve.stages import Stages, stages
 from tercet.units import format_bytes, format_joules

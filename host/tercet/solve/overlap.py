@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from tercet.solve.machine import IllegalError, Machine
+from tercet.solve.outcome import Replay
 from tercet.solve.problem import Problem
-from tercet.solve.replay import Replay, replay, step
+from tercet.solve.replay import replay, step
 from tercet.solve.schedule import Action, Free, PageIn, PageOut, Runs, Schedule
 from tercet.solve.tidy import without_useless
 

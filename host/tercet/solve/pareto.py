@@ -90,11 +90,13 @@ def _chain(
     deadline_ns = None if deadline is None else round(deadline * 1e6)
     for ram in budgets:
         row = dict.fromkeys(FIELDS) | {"problem": problem.name, "ram_bytes": ram, "deadline_ms": deadline}
-        bounded = homes.settle(problem.with_budgets(ram, deadline_ns, problem.card_bytes))
-        if hint is not None and not replay(bounded, hint).legal:
-            hint = None  # weights live elsewhere at this budget
         try:
-            found = exact(bounded, time_limit_s=time_limit_s, workers=1, hint=hint, stop=stop)
+            found = homes.best(
+                problem.with_budgets(ram, deadline_ns, problem.card_bytes), time_limit_s,
+                lambda bounded, limit_s, hint=hint: exact(  # type: ignore[misc]
+                    bounded, time_limit_s=limit_s, workers=1, hint=_useful(hint, bounded), stop=stop
+                ),
+            )  # fmt: skip
             row |= {name: value for name, value in found.to_dict().items() if name in FIELDS}
             hint = found.schedule
         except InfeasibleError:
@@ -104,6 +106,11 @@ def _chain(
         if stop is not None and stop.is_set():
             return
         yield row
+
+
+def _useful(hint: Schedule | None, problem: Problem) -> Schedule | None:
+    """The schedule of the neighbour, unless weights live elsewhere here."""
+    return hint if hint is not None and replay(problem, hint).legal else None
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
+from tercet.solve.outcome import Event, Replay
 from tercet.solve.problem import Problem
-from tercet.solve.replay import Event, Replay, check
+from tercet.solve.replay import check
 from tercet.solve.schedule import Runs, Schedule, say, subject
 from tercet.units import format_bytes
 

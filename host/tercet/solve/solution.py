@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tercet.solve.outcome import Replay
 from tercet.solve.problem import Problem
-from tercet.solve.replay import Replay, check
+from tercet.solve.replay import check
 from tercet.solve.schedule import Schedule
 
 HOMES = "which weights live on the card was found by local search"

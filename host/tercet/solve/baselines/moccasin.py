@@ -72,23 +72,13 @@ def _model(view: Stages) -> tuple[cp_model.CpModel, dict]:
         sizes.append(value.nbytes)
         if value.final:
             model.add(end == last)
-        stages_again = [k for k in range(i + 1, view.last_rerun[i] + 1)]
-        if stages_again:
-            active = model.new_bool_var("")
-            stage = model.new_int_var_from_domain(cp_model.Domain.from_values(stages_again), "")
-            start = model.new_int_var(0, last, "")
-            model.add(start == stage * count + i)
-            end2 = model.new_int_var(0, last, "")
-            model.add(end2 >= start)
-            model.add(start > end).only_enforce_if(active)
-            length = model.new_int_var(1, last + 1, "")
-            intervals.append(model.new_optional_interval_var(start, length, end2 + 1, active, ""))
+        if view.last_rerun[i] > i:
+            interval, copy = _second(view, model, i, end)
+            intervals.append(interval)
             sizes.append(value.nbytes)
-            copies[i].append((active, start, end2))
+            copies[i].append(copy)
             op = problem.ops[i]
-            cost.append(active * (op.again_pj + round(problem.baseline_mw * op.again_ns)))
-            if problem.deadline_ns is not None:
-                pass
+            cost.append(copy[0] * (op.again_pj + round(problem.baseline_mw * op.again_ns)))
     model.add_cumulative(intervals, sizes, budget)
     _cover(view, model, copies)
     if problem.deadline_ns is not None:
@@ -96,6 +86,23 @@ def _model(view: Stages) -> tuple[cp_model.CpModel, dict]:
         model.add(sum(spent) <= problem.deadline_ns - problem.first_ns)
     model.minimize(sum(cost))
     return model, copies
+
+
+def _second(view: Stages, model: cp_model.CpModel, node: int, end: cp_model.IntVar) -> tuple[cp_model.IntervalVar, tuple]:
+    """The interval of a value that its node writes a second time, after `end`, and (whether it does, start, end)."""
+    count = len(view.problem.ops)
+    last = count * count - 1
+    active = model.new_bool_var("")
+    stages_again = range(node + 1, view.last_rerun[node] + 1)
+    stage = model.new_int_var_from_domain(cp_model.Domain.from_values(list(stages_again)), "")
+    start = model.new_int_var(0, last, "")
+    model.add(start == stage * count + node)
+    second_end = model.new_int_var(0, last, "")
+    model.add(second_end >= start)
+    model.add(start > end).only_enforce_if(active)
+    length = model.new_int_var(1, last + 1, "")
+    interval = model.new_optional_interval_var(start, length, second_end + 1, active, "")
+    return interval, (active, start, second_end)
 
 
 def _cover(view: Stages, model: cp_model.CpModel, copies: dict) -> None:
