@@ -8,6 +8,7 @@ from time import sleep_ms, ticks_diff, ticks_ms
 
 from tercet_device.errors import DeviceError
 
+ATTEMPTS = 3
 _READ_DEADLINE_MS = 300
 TOKEN = 0xFE
 BLOCK_BYTES = 512
@@ -47,6 +48,32 @@ class Card:
 
     def _start(self):
         self._spi.write(b"\xff" * 16)
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._identify()
+            except DeviceError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            self._calm()
+
+    def _calm(self):
+        """Brings a card to rest that may still send or await blocks, as after a reset or a command that it did not hear."""
+        self._select()
+        try:
+            self._idle()
+            self._send(12, 0)
+        except DeviceError:
+            # what came was no response
+            pass
+        self._idle()
+        self._release()
+
+    def _idle(self):
+        """Clocks for longer than a block takes."""
+        for _ in range(34):
+            self._spi.write(b"\xff" * 16)
+
+    def _identify(self):
         for _ in range(5):
             if self._command(0, 0) == 1:
                 break

@@ -6,10 +6,11 @@ from array import array
 import tercet_card
 from uctypes import addressof
 
-from tercet_device.card import Card
+from tercet_device.card import ATTEMPTS, Card
 from tercet_device.errors import DeviceError
 
-_ATTEMPTS = 3
+_TRIES = 48
+_PROTECTED = -5
 _RAM = 0x20000000
 _DEADLINE_MS = 600
 KINDS = {
@@ -33,6 +34,7 @@ class NativeCard(Card):
         self.job = bytearray(tercet_card.JOB_BYTES)
         self._port = array("I", native + [self._unit, baudrate // 8000 * _DEADLINE_MS])
         self.send_from(bytearray(tercet_card.SLOT_BYTES))
+        self.keep_apart(self.job)
         self._under_way = self.pager = None
 
     def send_from(self, slot):
@@ -40,8 +42,28 @@ class NativeCard(Card):
         self._slot = slot
         tercet_card.setup(self.job, self._port, slot)
 
+    def keep_apart(self, *buffers):
+        """Sends from RAM blocks that hold none of `buffers`, nor the driver's code.
+
+        SPIM3 sends wrong data when another master touches the block meanwhile (errata 195 and 198). While a transfer is waited
+        for, that is all that is touched of the heap; where computation goes on, a whole block is needed (`ram_block`).
+        """
+        slot, pads = self._slot, []
+        try:
+            for _ in range(_TRIES):
+                if tercet_card.apart(slot, *buffers):
+                    return self.send_from(slot)
+                pads.append(slot)
+                slot = bytearray(tercet_card.SLOT_BYTES)
+        except MemoryError:
+            # the card's own checksum notices what is sent wrong, and it is sent again
+            pass
+
     def begin(self, write, block, view):
-        """Starts to move whole blocks between the card and `view`, which must stay where it is until `collect`."""
+        """Starts to move whole blocks between the card and `view`, which must stay where it is until `collect`.
+
+        To write while anything else goes on needs `send_from` a block of RAM.
+        """
         if self.pager:
             self.pager.drain()
         self._under_way = (write, block, view)
@@ -52,28 +74,35 @@ class NativeCard(Card):
         return tercet_card.advance(self.job) != 1
 
     def collect(self):
-        """Waits for the end of the transfer; one that was damaged, or that nobody heard, is made again, at most twice."""
-        write, block, view = self._under_way
-        self._under_way = None
-        for attempt in range(_ATTEMPTS):
-            result = tercet_card.finish(self.job)
-            if result == 0:
-                return
-            if result not in (-1, -4) or attempt == _ATTEMPTS - 1:
+        """Waits for the end of the transfer."""
+        under_way, self._under_way = self._under_way, None
+        self._settle(tercet_card.finish(self.job), under_way)
+
+    def _move(self, *move):
+        if self.pager:
+            self.pager.drain()
+        self._settle(tercet_card.transfer(self.job, *move), move)
+
+    def _settle(self, result, move):
+        """A transfer that failed is made again, at most twice, unless the card is write-protected.
+
+        A command that was not heard can make the card's next answers mean anything.
+        """
+        for _ in range(ATTEMPTS - 1):
+            if result == 0 or result == _PROTECTED:
                 break
             self.retries += 1
-            tercet_card.start(self.job, write, block, view)
-        kind, text = KINDS[result]
-        raise DeviceError(kind, "%s (block %d)" % (text, block))
+            result = tercet_card.transfer(self.job, *move)
+        if result:
+            kind, text = KINDS[result]
+            raise DeviceError(kind, "%s (block %d)" % (text, move[1]))
 
     def reaches(self, buffer):
         """Whether DMA does; it does not read flash."""
         return addressof(buffer) >= _RAM
 
     def read(self, block, view):
-        self.begin(0, block, view)
-        self.collect()
+        self._move(0, block, view)
 
     def write(self, block, view):
-        self.begin(1, block, view)
-        self.collect()
+        self._move(1, block, view)

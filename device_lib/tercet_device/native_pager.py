@@ -32,6 +32,8 @@ class NativePager:
         self._state = array("I", bytes(24))
         place = array("I", (store.first, store.blocks, overlap))
         self.hook = tercet_card.open(self._pager, card.job, self._kept, self._vectors, key, place)
+        if not overlap:
+            card.keep_apart(card.job, self._pager, self._vectors)
         card.pager = self
 
     def drain(self):

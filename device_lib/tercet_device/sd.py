@@ -6,11 +6,10 @@ Every wait has a deadline, every block a checksum.
 
 from time import ticks_diff, ticks_ms
 
-from tercet_device.card import TOKEN, Card
+from tercet_device.card import ATTEMPTS, TOKEN, Card
 from tercet_device.errors import DeviceError
 
 _WRITE_DEADLINE_MS = 600
-_ATTEMPTS = 3
 _TOKEN_MULTI = 0xFC
 
 
@@ -46,14 +45,15 @@ class SDCard(Card):
         self._ready()
 
     def _retry(self, action, block, view):
-        """`action` again after a damaged transfer, or a command that nobody heard, at most twice."""
-        for attempt in range(_ATTEMPTS):
+        """`action` again after a failure, at most twice, unless the card is write-protected."""
+        for attempt in range(ATTEMPTS):
             try:
                 return action(block, view)
             except DeviceError as error:
-                if error.kind not in ("card_crc", "card_missing") or attempt == _ATTEMPTS - 1:
+                if error.kind == "card_protected" or attempt == ATTEMPTS - 1:
                     raise
                 self.retries += 1
+                self._calm()
 
     def _read(self, block, view):
         count = len(view) // 512

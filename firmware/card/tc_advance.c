@@ -3,6 +3,9 @@
  * begins the next, and then does what a block costs the processor while the bus works. */
 #include "tc_states.h"
 
+/* A card answers a command within 8 bytes; some leave a few more. */
+enum { RESPONSE_BYTES = 16 };
+
 static void received_block(tc_job_t *job) {
     job->sent_crc = (uint32_t)job->scratch[0] << 8 | job->scratch[1];
     job->done++;
@@ -29,7 +32,15 @@ static void skip(tc_job_t *job) {
 static void moved(tc_job_t *job) {
     switch (job->state) {
         case SEND:
-            tc_listen(job, RESPONSE, 2);
+            if (job->after == CALMING) {
+                tc_listen(job, CALMING, TC_CHUNK_BYTES);
+            } else {
+                job->waited = 0;
+                tc_listen(job, RESPONSE, 2);
+            }
+            return;
+        case CALMING:
+            tc_calmed(job);
             return;
         case DATA:
             tc_listen(job, CHECK, 2);
@@ -58,12 +69,19 @@ void tc_start(tc_job_t *job, bool write, uint32_t block, uint8_t *data, uint32_t
     job->write = write;
     job->waited = 0;
     tc_spim_open(job);
-    if (!write) {
-        tc_command(job, job->count > 1 ? CMD_READ_MANY : CMD_READ, block * job->port.unit, TOKEN);
-    } else if (job->count > 1) {
-        tc_command(job, CMD_APP, 0, RESPONSE);
+    if (job->unsure) {
+        tc_calm(job);
     } else {
-        tc_command(job, CMD_WRITE, block * job->port.unit, BLOCK);
+        tc_first(job);
+    }
+}
+
+static uint32_t chunk_bytes(uint8_t state) {
+    switch (state) {
+        case RESPONSE: return TC_BRIEF_BYTES;
+        case ANSWER: return 2;
+        case BUSY: return TC_CHUNK_BYTES / 2;
+        default: return TC_CHUNK_BYTES;
     }
 }
 
@@ -75,6 +93,7 @@ static bool step(tc_job_t *job) {
         tc_spim_close(job);
         job->state = ENDED;
         job->error = job->error ? job->error : job->damaged ? TC_DAMAGED : TC_DONE;
+        job->unsure = job->error != TC_DONE;
         return false;
     }
     if (job->damaged && !job->error && job->done < job->count) {
@@ -88,10 +107,12 @@ static bool step(tc_job_t *job) {
             tc_look(job, job->scratch[job->at++]);
         }
     }
-    if (!job->moving && job->waited > job->port.deadline_bytes) {
-        tc_fail(job, job->state == RESPONSE ? TC_MISSING : TC_TIMEOUT);
+    if (!job->moving && job->state == RESPONSE && job->waited >= RESPONSE_BYTES) {
+        tc_fail(job, job->status == CMD_STOP ? TC_DAMAGED : TC_MISSING);
+    } else if (!job->moving && job->waited > job->port.deadline_bytes) {
+        tc_fail(job, TC_TIMEOUT);
     } else if (!job->moving) {
-        tc_listen(job, job->state, job->state == ANSWER ? 2 : job->state == BUSY ? TC_CHUNK_BYTES / 2 : TC_CHUNK_BYTES);
+        tc_listen(job, job->state, chunk_bytes(job->state));
     }
     return true;
 }

@@ -75,7 +75,8 @@ static void next_block_to_send(tc_job_t *job) {
 /* The response to a command: what to do with it. */
 static void responded(tc_job_t *job, uint8_t response) {
     job->waited = 0;
-    if (response & 0x08) {
+    bool odd_stop = job->status == CMD_STOP && response & ~0x40; /* beyond the card's end it may complain */
+    if (response & 0x08 || odd_stop) {
         tc_fail(job, TC_DAMAGED);
     } else if (job->status == CMD_STOP) {
         job->state = BUSY;

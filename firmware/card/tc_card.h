@@ -45,7 +45,8 @@ typedef struct {
     uint32_t filled, at;                   /* bytes of the scratch that were received, and of those looked at */
     uint32_t saved[7];                     /* the peripheral's settings, given back at the end */
     int32_t error;
-    uint8_t state, after, write, status;
+    uint8_t state, after, write, status, calm, noise;
+    bool unsure;                           /* after an error: what the card is about to do is not known */
     bool moving, sending, brief, damaged;  /* the peripheral works on a transfer of ours; it sends data; it is soon over */
     uint8_t scratch[TC_SCRATCH_BYTES] __attribute__((aligned(4)));
 } tc_job_t;

@@ -108,8 +108,7 @@ static void turn(tc_pager_t *pager) {
         pager->attempts = 0;
     } else {
         pager->retries++;
-        bool again = result == TC_DAMAGED || result == TC_MISSING || result == TC_FORGED;
-        if (!again || ++pager->attempts == TC_ATTEMPTS) {
+        if (result == TC_PROTECTED || ++pager->attempts == TC_ATTEMPTS) {
             pager->failed = *page;
             pager->attempts = 0;
             pager->head = pager->tail;

@@ -4,6 +4,7 @@
 #include "py/dynruntime.h"
 
 #include "../../card/tc_pager.h"
+#include "../../card/tc_states.h"
 
 static mp_buffer_info_t words(mp_obj_t o, size_t bytes, int flags) {
     mp_buffer_info_t info;
@@ -52,6 +53,47 @@ static MP_DEFINE_CONST_FUN_OBJ_1(advance_obj, advance);
 /* finish(job) -> 0, or what went wrong */
 static mp_obj_t finish(mp_obj_t job_in) { return mp_obj_new_int(tc_finish(job_of(job_in))); }
 static MP_DEFINE_CONST_FUN_OBJ_1(finish_obj, finish);
+
+/* transfer(job, write, block, buffer) -> 0, or what went wrong: start and finish. Meanwhile no object of Python's is looked at. */
+static mp_obj_t transfer(size_t n_args, const mp_obj_t *o) {
+    tc_job_t *job = job_of(o[0]);
+    start(n_args, o);
+    return mp_obj_new_int(tc_finish(job));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(transfer_obj, 4, 4, transfer);
+
+/* Whether memory at `a` lies in an 8 KB block of RAM in which some at `b` does. Code runs from RAM's alias at 0x00800000. */
+static bool together(uintptr_t a, size_t a_bytes, uintptr_t b, size_t b_bytes) {
+    enum { ALIAS = 0x00800000, RAM = 0x20000000, BLOCK_BITS = 13 };
+    if (b < RAM) {
+        if (b < ALIAS) {
+            return false; /* flash */
+        }
+        b += RAM - ALIAS;
+    }
+    return a >> BLOCK_BITS <= (b + b_bytes - 1) >> BLOCK_BITS && b >> BLOCK_BITS <= (a + a_bytes - 1) >> BLOCK_BITS;
+}
+
+/* Whether a slot shares a block with what lies around a function. */
+static bool near_code(uintptr_t slot, uintptr_t function) {
+    enum { CODE_BYTES = 1024 };
+    return together(slot, TC_SLOT_BYTES, (function & ~(uintptr_t)1) - CODE_BYTES, 2 * CODE_BYTES);
+}
+
+/* apart(slot, buffer, ...) -> whether no 8 KB block of RAM holds both a part of the slot and one of the buffers or of the code that
+ * runs while something is sent */
+static mp_obj_t apart(size_t n_args, const mp_obj_t *o) {
+    const uintptr_t slot = (uintptr_t)words(o[0], TC_SLOT_BYTES, MP_BUFFER_RW).buf;
+    bool found = near_code(slot, (uintptr_t)transfer) || near_code(slot, (uintptr_t)tc_finish) ||
+                 near_code(slot, (uintptr_t)tc_look) || near_code(slot, (uintptr_t)tc_calmed) ||
+                 near_code(slot, (uintptr_t)tc_spim_begin) || near_code(slot, (uintptr_t)tc_pager_drain);
+    for (size_t i = 1; i < n_args; i++) {
+        const mp_buffer_info_t info = words(o[i], 1, MP_BUFFER_READ);
+        found |= together(slot, TC_SLOT_BYTES, (uintptr_t)info.buf, info.len);
+    }
+    return mp_obj_new_bool(!found);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(apart_obj, 2, 4, apart);
 
 static tc_pager_t *pager_of(mp_obj_t o) { return words(o, sizeof(tc_pager_t), MP_BUFFER_RW).buf; }
 
@@ -118,6 +160,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_start, MP_OBJ_FROM_PTR(&start_obj));
     mp_store_global(MP_QSTR_advance, MP_OBJ_FROM_PTR(&advance_obj));
     mp_store_global(MP_QSTR_finish, MP_OBJ_FROM_PTR(&finish_obj));
+    mp_store_global(MP_QSTR_transfer, MP_OBJ_FROM_PTR(&transfer_obj));
+    mp_store_global(MP_QSTR_apart, MP_OBJ_FROM_PTR(&apart_obj));
     mp_store_global(MP_QSTR_SLOT_BYTES, MP_OBJ_NEW_SMALL_INT(TC_SLOT_BYTES));
     mp_store_global(MP_QSTR_PAGER_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_pager_t)));
     mp_store_global(MP_QSTR_KEPT_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_kept_t)));

@@ -115,6 +115,7 @@ void uart_tx_due(struct board *b, uint64_t when);
 void uart_rx_due(struct board *b, uint64_t when);
 void uart_input(struct board *b);
 void spim_due(struct board *b, int index, uint64_t when);
+void spim3_touched(struct board *b, uint32_t address);
 void fault_due(struct board *b, uint64_t when);
 void card_due(struct board *b, uint64_t when);
 void saadc_due(struct board *b, uint64_t when);

@@ -46,8 +46,10 @@ static bool on_page(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_en
     struct board *b = user;
     uc_prot wanted = type == UC_MEM_FETCH ? UC_PROT_EXEC : type == UC_MEM_WRITE ? UC_PROT_WRITE : UC_PROT_READ;
     (void)uc;
-    if (type != UC_MEM_FETCH)
+    if (type != UC_MEM_FETCH) {
         clear_it_state(b);
+        spim3_touched(b, (uint32_t)address);
+    }
     place(b, (uint32_t)address, type == UC_MEM_FETCH, entry);
     if (b->mpu.ctrl & 1)
         entry->perms &= mpu_permissions(b, (uint32_t)address);

@@ -53,6 +53,7 @@ static void erratum_begin(struct board *b, const uint8_t *sent, uint32_t bytes)
     memcpy(b->spim3_tx, sent, bytes);
     b->spim3_started = now(b);
     b->spim3_disturbed = false;
+    uc_ctl_flush_tlb(b->uc);
 }
 
 static void erratum_end(struct board *b, struct peripheral *p)
@@ -67,20 +68,20 @@ static void erratum_end(struct board *b, struct peripheral *p)
         b->on_spi(b->spim3_started, 3, pins, b->spim3_tx, b->spim_rx[3], bytes, byte_cycles(p));
 }
 
-static void on_touch(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
+// An access to a page that the engine had forgotten: the first one since the transfer began.
+void spim3_touched(struct board *b, uint32_t address)
 {
-    struct board *b = user;
-    (void)uc; (void)type; (void)size; (void)value;
-    if (b->spim_bytes[3] && address >> 13 == peripheral_at(b, 0x4002f000)->reg[TXD_PTR >> 2] >> 13)
+    const struct peripheral *p = b->spim3_errata ? peripheral_at(b, 0x4002f000) : NULL;
+    uint32_t at = address - (address < RAM_BASE ? RAM_CODE_BASE : RAM_BASE);
+    if (p && b->spim_bytes[3] && p->reg[TXD_MAXCNT >> 2] & 0xffff && at < b->ram_bytes &&
+        at >> 13 == (p->reg[TXD_PTR >> 2] - RAM_BASE) >> 13)
         b->spim3_disturbed = true;
 }
 
 EXPORT int tb_spim3_errata(struct board *b)
 {
-    uc_hook hook = 0;
     b->spim3_errata = true;
-    return uc_hook_add(b->uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)on_touch, b, RAM_BASE,
-                       RAM_BASE + (uint64_t)b->ram_bytes - 1);
+    return 0;
 }
 
 // SPIM3 may drive the chip select by itself, half as wide as CSNDUR says around the transfer, which is not modelled.
