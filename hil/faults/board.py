@@ -14,7 +14,7 @@ from tercet import resources
 from tercet.board import virtual
 from tercet.board.base import TAG, Board
 from tercet.board.link import Link
-from tercet.train import boot, session
+from tercet.train import boot, card, session
 
 # wall clock; a board that says nothing for so long hangs
 _SILENCE_S = 120.0
@@ -55,6 +55,7 @@ class Place:
                    "options": ("--sd-mb", "20")}
         with virtual.temporary(**options) as running, Board(running.serial) as board:
             session.deploy(board, order, job.TARGET)
+            card.place_files(board, job.TARGET, order.card_files, running.sd)
             boot.place(board, order)
 
     def run(self, faults: list[dict[str, Any]]) -> Story:

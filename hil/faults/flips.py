@@ -14,8 +14,8 @@ from power import differs
 # kind: (counter, blocks between two flips, flips a run). A run has flips of one kind, each meets a transfer of its own, so that
 # each must be noticed by itself; two in a row leave the last of three attempts.
 _KINDS = {
-    "read": ("sd_blocks_read", 9, 35), "write": ("sd_blocks_written", 9, 150), "command": ("sd_blocks_written", 9, 150),
-    "forgotten": ("sd_blocks_read", 9, 35),
+    "read": ("sd_blocks_read", 9, 400), "write": ("sd_blocks_written", 9, 150), "command": ("sd_blocks_read", 24, 150),
+    "forgotten": ("sd_blocks_read", 60, 50),
 }  # fmt: skip
 _BITS = {"read": 514 * 8, "forgotten": 512 * 8, "write": 514 * 8, "command": 48}
 # where the pages of the job begin, and how many blocks they have: of these every bit is used
@@ -53,7 +53,9 @@ def _schedule(kind: str, share: float, rng: random.Random) -> list[dict[str, Any
     counter, apart, count = _KINDS[kind]
     faults = []
     for number in range(1, round(share * count) + 1):
-        fault = {"fault": "sd_bit_flip", "after": {counter: _FIRST + apart * number}, "bit": rng.randrange(_BITS[kind])}
+        # not in step with the pages, behind each of which the card reads a block ahead in vain
+        after = {counter: _FIRST + apart * number + rng.randrange(3)}
+        fault = {"fault": "sd_bit_flip", "after": after, "bit": rng.randrange(_BITS[kind])}
         if kind == "forgotten":
             fault |= {"silent": True, "block": _PAGE_BLOCK + rng.randrange(_PAGE_BLOCKS)}
         elif kind != "read":

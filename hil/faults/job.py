@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small job that pages in each step and keeps checkpoints of weights and momentum."""
+"""A small job that pages in each step, reads its data from the card, and keeps checkpoints of weights and momentum there."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 from tercet import targets
@@ -12,7 +14,7 @@ from tercet.plan import lower
 from tercet.plan.dataset_file import PackedData
 from tercet.plan.keep import keep_all
 from tercet.solve.schedule import Action, Compute, Free, PageIn, PageOut, Schedule, Update
-from tercet.train.job import Job, Settings, make_job
+from tercet.train.job import DATA_BLOCK, Job, Settings, card_crc, make_job
 
 TARGET = targets.load("nrf52840dk")
 STEPS, CHECKPOINT_EVERY = 160, 4
@@ -27,7 +29,16 @@ def make() -> Job:
     settings = Settings(
         STEPS, report_every=100, checkpoint_every=CHECKPOINT_EVERY, validate_every=50, at_boot=True, baseline_ms=1
     )  # fmt: skip
-    return make_job(graph, plan, initialise(_MODEL, 1), _data(), TARGET, settings)
+    return _data_on_card(make_job(graph, plan, initialise(_MODEL, 1), _data(), TARGET, settings))
+
+
+def _data_on_card(order: Job) -> Job:
+    """The same job with its data set on the card, as one that is too large for the board's flash."""
+    files = dict(order.files)
+    encoded = files.pop("/tercet/data.tds")
+    settings = {**order.settings, "data": [len(encoded), card_crc(encoded)]}
+    files[order.path] = json.dumps(settings).encode()
+    return Job(files, settings, {DATA_BLOCK: encoded})
 
 
 def _data() -> PackedData:
