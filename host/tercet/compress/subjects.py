@@ -36,6 +36,6 @@ def lenet5() -> Subject:
     """LeNet-5 as Caffe has it: 20 and 50 kernels of 5x5, 500 hidden units, one ReLU."""
     net = Builder("lenet-5", (1, 28, 28)).conv(20, 5).max_pool(2).conv(50, 5).max_pool(2).flatten().dense(500).relu().dense(10)
     base = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
-    pruning = Recipe(epochs=12, rate=1e-3, shift_pixels=1)
-    sharing = Recipe(epochs=4, rate=3e-4, shift_pixels=1)
-    return Subject("lenet5", net.model(), base, (0.5, 0.1, 0.01, 0.12), (4, 4, 3, 3), pruning, sharing)
+    pruning = Recipe(epochs=10, rate=1e-3, shift_pixels=1)
+    sharing = Recipe(epochs=3, rate=3e-4, shift_pixels=1)
+    return Subject("lenet5", net.model(), base, (0.5, 0.13, 0.017, 0.18), (4, 4, 3, 3), pruning, sharing)
