@@ -29,7 +29,7 @@ energy-test: setup ## the energy of one operator by 500 meters against the board
 	@$(PYTHON) -m pytest -s tests/device/test_operator_energy.py --whole
 
 lenet: setup ## LeNet-28 on MNIST 5k on the virtual board, the whole training: ten minutes of CPU time
-	@.venv/bin/tercet train lenet-28 --data mnist-5k --batch 8 --ram 164k --deadline-ms 700 --pool-keeps input \
+	@.venv/bin/tercet train lenet-28 --data mnist-5k --batch 8 --ram 160k --deadline-ms 700 --pool-keeps input \
 	    --rate 0.05 --rate-schedule cosine --init 2 --steps 1250 --out build/lenet
 
 farm-test: setup farm-setup ## sixty hardware tests over three virtual boards with meters, shared by labgrid

@@ -11,9 +11,12 @@ The proof is 24 zeros and the body's CRC-32 (cipher 0), or nonce and tag of ChaC
 import os
 import struct
 
-from tercet_device import trace
+from tercet_device import kernels, trace
 from tercet_device.errors import DeviceError
+from tercet_device.keeping import open_guard
+from tercet_device.places import open_weights
 from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockStore, prepare
+from tercet_device.weights import identity
 
 _TRAILER = "<4sBBH8sII28s"
 _NAME = "<4sBBH8sII40x"
@@ -204,3 +207,23 @@ class Log:
     def _piece(self, at):
         """The bytes of the whole blocks of the piece that begins at byte `at` of the body."""
         return min(len(self._buffer), self._last * BLOCK_BYTES - at)
+
+
+def open_log(job, state, weights, page_blocks, card):
+    """The checkpoints of a job: `state` and all weights, on the card or in files."""
+    settings = job["checkpoint"]
+    nbytes = len(state) + weights.nbytes
+
+    def views(arriving):
+        yield memoryview(state)
+        for view in weights.views(arriving):
+            yield view
+
+    if settings.get("path"):
+        slots = FileSlots(settings["path"])
+    else:
+        slots = CardSlots(card, slot_blocks(nbytes), page_blocks)
+    with open_weights(job["weights"], card) as stream:
+        # with other weights to start from it is another job
+        name = bytes.fromhex(settings["job"]) + identity(stream)
+    return Log(slots, kernels, name, views, nbytes, open_guard(settings.get("key")))

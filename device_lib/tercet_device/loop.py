@@ -11,7 +11,7 @@ from tercet_device import kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
-from tercet_device.places import open_card, open_data, open_log, open_pager, open_store, open_weights
+from tercet_device.places import open_card, open_data, open_pager, open_store, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 from tercet_device.weights import Weights
@@ -48,7 +48,11 @@ class Training:
         self._powers = [1.0, 1.0]
         self.curve = Curve(job)
         self._state = bytearray(struct.calcsize(_STATE))
-        self._log = open_log(job, self._state, self.weights, plan.page_blocks, card) if job.get("checkpoint") else None
+        self._log = None
+        if job.get("checkpoint"):
+            from tercet_device.checkpoint import open_log
+
+            self._log = open_log(job, self._state, self.weights, plan.page_blocks, card)
         if not (resume and self._continue()):
             with open_weights(job["weights"], card) as stream:
                 self.weights.load(stream, "the weights file")

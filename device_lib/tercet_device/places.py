@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the entries of a job name: the card, the page store, the data set, the checkpoints."""
 
-import json
 import struct
 
 from tercet_device import kernels
 from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
-from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, FileStore, find_partition, prepare
-from tercet_device.weights import identity
+from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, find_partition, prepare
 
 
 def open_card(settings):
@@ -39,6 +37,8 @@ def open_store(settings, blocks, card=None):
     if settings is None:
         raise DeviceError("card_missing", "the plan pages %d blocks and the board has no page store" % blocks)
     if settings["kind"] == "file":
+        from tercet_device.file_store import FileStore
+
         return FileStore(settings["path"], blocks)
     data_too = card is not None
     card = card or open_card(settings)
@@ -87,13 +87,6 @@ def find_weights(place, card):
         return None
 
 
-def open_result(path):
-    """The weights that the job in `path` trained, as a stream."""
-    with open(path) as stream:
-        job = json.load(stream)
-    return open_weights(job["result"], open_card(job["card"]) if job.get("card") else None)
-
-
 def label_block(card, place):
     """The block where the label of [bytes, CRC-32, block] stands, its content behind it; None when the partition ends before."""
     found = find_partition(card)
@@ -119,26 +112,3 @@ def card_data(card, place):
     if label[:8] != struct.pack("<4sI", b"TDSC", nbytes) or crc is not None and label[8:12] != struct.pack("<I", crc):
         return None
     return BlockFile(card, block + 1, nbytes)
-
-
-def open_log(job, state, weights, page_blocks, card):
-    """The checkpoints of a job: `state` and all weights, on the card or in files."""
-    from tercet_device import checkpoint
-    from tercet_device.keeping import open_guard
-
-    settings = job["checkpoint"]
-    nbytes = len(state) + weights.nbytes
-
-    def views(arriving):
-        yield memoryview(state)
-        for view in weights.views(arriving):
-            yield view
-
-    if settings.get("path"):
-        slots = checkpoint.FileSlots(settings["path"])
-    else:
-        slots = checkpoint.CardSlots(card, checkpoint.slot_blocks(nbytes), page_blocks)
-    with open_weights(job["weights"], card) as stream:
-        # with other weights to start from it is another job
-        name = bytes.fromhex(settings["job"]) + identity(stream)
-    return checkpoint.Log(slots, kernels, name, views, nbytes, open_guard(settings.get("key")))

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tercet.autodiff import reference, training_graph
 from tercet.autodiff.graph import Graph
 from tercet.board.base import Board
 from tercet.costs import CostTable, OpCost, PageCost
+from tercet.errors import BoardError
 from tercet.model import initialise, zoo
 from tercet.plan import dataset_file, lower
 from tercet.plan.dataset_file import PackedData, batches
@@ -26,7 +29,7 @@ from unix_port import last, run, run_job
 
 MODEL = zoo.build("lenet-28")
 BATCH, STEPS = 8, 3
-RAM_BYTES = 164 * 1024
+RAM_BYTES = 160 * 1024
 
 
 def images() -> PackedData:
@@ -89,6 +92,18 @@ def test_the_optimum_fits_beside_everything_else_on_the_board(
     assert done["peak_arena_bytes"] == plan.peak_bytes > 155_000
     assert done["bytes_in"] > 0
     assert done["digest"] == last(run_job(order, tmp_path, operators="cnn"), "done")["digest"]
+
+
+@pytest.mark.board
+def test_an_arena_that_leaves_the_library_no_room_is_told_with_its_cure(virtual_board: Any, optimum: tuple[Graph, Schedule]) -> None:
+    plan, order = order_of(*optimum)
+    settings = {**order.settings, "arena_bytes": 190_000}
+    files = {**order.files, order.path: json.dumps(settings).encode()}
+    with Board(virtual_board.serial) as board:
+        session.deploy(board, replace(order, files=files, settings=settings), TARGET, "cnn")
+        with pytest.raises(BoardError, match="arena of 190000 bytes") as caught:
+            session.run(board, replace(order, settings=settings))
+    assert "--ram" in caught.value.hint
 
 
 def test_a_data_set_on_the_card_reads_as_from_a_file(tmp_path: Path) -> None:

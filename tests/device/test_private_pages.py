@@ -13,7 +13,7 @@ PAGES = """
 import tercet_kernels as kernels
 from tercet_device import trace
 from tercet_device.pager import Pager
-from tercet_device.store import FileStore
+from tercet_device.file_store import FileStore
 from tercet_device.errors import DeviceError
 store = FileStore({path!r}, 600)
 pager = Pager(store, kernels, 4, {encrypted})

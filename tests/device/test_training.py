@@ -103,14 +103,14 @@ def test_a_page_that_changed_on_the_card_ends_the_step(tmp_path: Path) -> None:
         settings[name] = str(tmp_path / Path(settings[name]).name)
     (tmp_path / "job.json").write_text(json.dumps(settings))
     code = f"""
-from tercet_device import loop, store
-read, count = store.FileStore.read, [0]
+from tercet_device import file_store, loop
+read, count = file_store.FileStore.read, [0]
 def damaging(self, block, data):
     read(self, block, data)
     count[0] += 1
     if count[0] > {{first}}:
         data[7] ^= 16
-store.FileStore.read = damaging
+file_store.FileStore.read = damaging
 loop.main({str(tmp_path / "job.json")!r})
 """
     error = last(run(code.format(first=2), tmp_path), "error")
@@ -122,14 +122,14 @@ def test_a_page_that_is_damaged_once_is_read_again(tmp_path: Path) -> None:
     graph, plan, work, _ = job("frugal", {"name": "sgd"})
     clean = last(run_job(work, tmp_path), "done")
     code = f"""
-from tercet_device import loop, store
-read, count = store.FileStore.read, [0]
+from tercet_device import file_store, loop
+read, count = file_store.FileStore.read, [0]
 def damaging(self, block, data):
     read(self, block, data)
     count[0] += 1
     if count[0] == 3:
         data[7] ^= 16
-store.FileStore.read = damaging
+file_store.FileStore.read = damaging
 loop.main({str(tmp_path / "job.json")!r})
 """
     done = last(run(code, tmp_path), "done")

@@ -93,7 +93,7 @@ def train(
     \b
     Example:
       tercet train demo --data digits --ram 96k
-      tercet train lenet-28 --data mnist-5k --batch 8 --ram 164k --pool-keeps input
+      tercet train lenet-28 --data mnist-5k --batch 8 --ram 160k --pool-keeps input
       tercet train mine.onnx --data mine.npz --ram 150k --deadline-ms 400 --bench bench.toml
       tercet train demo --data digits --ram 96k --checkpoint-every 20 --resume
       tercet train demo --data digits --ram 96k --steps 2000 --validate-every 25 --patience 4

@@ -10,7 +10,7 @@ from typing import Any
 
 from tercet import resources
 from tercet.board import sync
-from tercet.board.base import Board
+from tercet.board.base import Board, ProgramError
 from tercet.capture import Capture
 from tercet.errors import BoardError, InputError, TercetError
 from tercet.meter.base import Meter
@@ -46,7 +46,7 @@ ram_block.reserve()
 """
 _DRIVER = """
 try:
-    from tercet_device import native_card
+    from tercet_device import native_pager
 except ImportError:
     pass
 """
@@ -54,10 +54,10 @@ _OPEN_RESULT = """
 import sys
 if "/lib" not in sys.path:
     sys.path.append("/lib")
-from tercet_device import places, trace
+from tercet_device import result, trace
 from tercet_device.errors import DeviceError
 try:
-    _tercet_file = places.open_result({path!r})
+    _tercet_file = result.open_result({path!r})
 except DeviceError as error:
     trace.emit("error", kind=error.kind, text=error.text)
 """
@@ -154,6 +154,11 @@ def run(
                 result.capture, capturing = meter.stop(), False
             if on_event:
                 on_event(event)
+    except ProgramError as error:
+        if error.kind != "MemoryError":
+            raise
+        beside = f"beside an arena of {job.settings['arena_bytes']} bytes the board's heap has no room for library and data"
+        raise BoardError(beside, hint=HINTS["memory"]) from error
     finally:
         if capturing:
             assert meter is not None
