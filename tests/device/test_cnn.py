@@ -95,7 +95,7 @@ def test_the_optimum_fits_beside_everything_else_on_the_board(
 
 
 @pytest.mark.board
-def test_an_arena_that_leaves_the_library_no_room_is_told_with_its_cure(virtual_board: Any, optimum: tuple[Graph, Schedule]) -> None:
+def test_an_arena_that_leaves_no_room_is_told_with_its_cure(virtual_board: Any, optimum: tuple[Graph, Schedule]) -> None:
     plan, order = order_of(*optimum)
     settings = {**order.settings, "arena_bytes": 190_000}
     files = {**order.files, order.path: json.dumps(settings).encode()}
