@@ -120,6 +120,8 @@ def send(
     board: Board, files: dict[str, bytes], progress: Callable[[str, int, int], None] | None = None
 ) -> list[str]:  # fmt: skip
     """Copies files and returns the paths that were written. A source beside its bytecode is removed: it would be taken."""
+    # what ran before may have left an arena behind
+    board.soft_reset()
     sources = [path[:-3] + "py" for path in files if path.endswith(".mpy")]
     board.exec(_REMOVE.format(sources))
     return sync.sync(board, files, progress=progress)
