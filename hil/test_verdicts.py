@@ -72,9 +72,9 @@ def test_too_much_energy_fails(verdict):
 
 CAUSES = {
     "lost samples": ({"faults": every(40, {"fault": "meter_lost", "count": 5})}, "lost_samples"),
-    # a region is shorter than the board says, or the pause between two is gone
+    # a region is shorter than the board says; or what is gone was the pause between two, or a part of the preamble
     "a whole turn of the counter lost": (
-        {"faults": every(60, {"fault": "meter_lost", "count": 64})}, ("clock", "edge_count")),
+        {"faults": every(60, {"fault": "meter_lost", "count": 64})}, ("clock", "edge_count", "no_preamble")),
     "a clock that is far off": ({"faults": [{"fault": "clock_drift", "at_ms": 1, "ppm": 9000}]}, "clock"),
     "an unknown voltage": ({"settings": 'mode = "ampere"'}, "unknown_voltage"),
     "USB on the rail of a sourcing meter": (
