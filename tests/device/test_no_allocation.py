@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import allocation
 import board_process
 import pytest
 from small_job import TARGET, job
@@ -11,27 +12,6 @@ from tercet.train import session
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(300)]
 IMAGE = board_process.FIRMWARE / "nrf52840" / "firmware.hex"
-STEPS = """
-import gc, json, sys
-if '/lib' not in sys.path: sys.path.append('/lib')
-from tercet_device import loop, trace
-from tercet_device.arena import settle
-training = loop.Training(json.load(open({path!r})))
-settle()
-def steps(count):
-    for _ in range(count):
-        training.settings()
-        training.step.run(training.batch())
-        training.step.add_metric(training.curve.sums, 0, 1)
-steps(2)
-gc.collect()
-gc.disable()
-before = gc.mem_alloc()
-steps(3)
-after = gc.mem_alloc()
-gc.enable()
-trace.emit("allocated", bytes=after - before, paged=training.pager.tally()[0])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +29,6 @@ def test_a_step_allocates_nothing(board: Board, schedule: str, paged: bool) -> N
     work = job(schedule, {"name": "sgd", "rate": 0.2})[2]
     session.deploy(board, work, TARGET)
     board.soft_reset()
-    told = list(board.run(STEPS.format(path=work.path)))[-1]
+    told = list(board.run(allocation.program(work.path)))[-1]
     assert told["bytes"] == 0
     assert (told["paged"] > 0) == paged

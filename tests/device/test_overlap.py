@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import allocation
 import board_process
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tercet.model import initialise, mlp
 from tercet.plan import lower
 from tercet.plan.dataset_file import PackedData
 from tercet.profile import card_probe
+from tercet.profile.bench import BLOCK
 from tercet.solve.schedule import Action, Free, PageIn, PageOut, Schedule
 from tercet.train import card, session
 from tercet.train.job import Job, Settings, make_job
@@ -24,30 +26,6 @@ pytestmark = [pytest.mark.board, pytest.mark.timeout(300)]
 IMAGE = board_process.FIRMWARE / "nrf52840" / "firmware.hex"
 # 32 rows of 64 numbers are 16 blocks, which take about as long on the bus as a layer takes the processor
 MODEL, BATCH = mlp("wide", [16, 64, 64, 64, 3]), 32
-STEPS = """
-import gc, json, sys
-if '/lib' not in sys.path: sys.path.append('/lib')
-from tercet_device import ram_block
-ram_block.reserve()
-from tercet_device import loop, trace
-from tercet_device.arena import settle
-training = loop.Training(json.load(open({path!r})))
-settle()
-def steps(count):
-    for _ in range(count):
-        training.settings()
-        training.step.run(training.batch())
-        training.step.add_metric(training.curve.sums, 0, 1)
-before = after = 0  # a new name could make the dictionary of names grow
-steps(2)
-gc.collect()
-gc.disable()
-before = gc.mem_alloc()
-steps(3)
-after = gc.mem_alloc()
-gc.enable()
-trace.emit("allocated", bytes=after - before, paged=training.pager.tally()[0])
-"""
 
 
 def paging(graph: Graph) -> list[Action]:
@@ -101,7 +79,7 @@ def test_a_step_allocates_nothing_beside_transfers(board: Board) -> None:
     work = job(overlap=True)
     session.deploy(board, work, TARGET)
     board.soft_reset()
-    told = list(board.run(STEPS.format(path=work.path)))[-1]
+    told = list(board.run(allocation.program(work.path, BLOCK)))[-1]
     assert told["bytes"] == 0
     assert told["paged"] > 0
 

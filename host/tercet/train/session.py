@@ -46,7 +46,7 @@ ram_block.reserve()
 """
 _DRIVER = """
 try:
-    from tercet_device import native_pager
+    from tercet_device import native_card
 except ImportError:
     pass
 """
