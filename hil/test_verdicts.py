@@ -79,7 +79,9 @@ CAUSES = {
     "an unknown voltage": ({"settings": 'mode = "ampere"'}, "unknown_voltage"),
     "USB on the rail of a sourcing meter": (
         {"settings": 'mode = "source"\nvolts = 3.0\nusb_on_rail = true'}, "usb_on_rail"),
-    "edges that no region made": ({"faults": every(7, {"fault": "marker_stuck", "for_ms": 0.5}, until_ms=12_000)}, "edge_count"),
+    # more regions than were run; or a false edge fell among the pulses that begin the run
+    "edges that no region made": (
+        {"faults": every(7, {"fault": "marker_stuck", "for_ms": 0.5}, until_ms=12_000)}, ("edge_count", "no_preamble")),
     "a preamble in pieces": ({"faults": every(3, {"fault": "marker_stuck", "for_ms": 2.6}, until_ms=12_000)}, "no_preamble"),
     "a marker line that does not move": ({"faults": [{"fault": "marker_stuck", "at_ms": 1}]}, "no_edges"),
     "a marker line that is always high": ({"faults": [{"fault": "marker_stuck", "at_ms": 1, "level": 1}]}, "no_edges"),
