@@ -40,13 +40,21 @@ class Card:
         self._byte = bytearray(1)
         self._tail = bytearray(2)
         self._block = memoryview(bytearray(BLOCK_BYTES))
-        self.retries = 0
+        self.retries, self.hz = 0, baudrate
         cs.init(cs.OUT, value=1)
-        spi.init(baudrate=250_000, polarity=0, phase=0)
-        self._start()
-        spi.init(baudrate=baudrate, polarity=0, phase=0)
+        self.start()
 
-    def _start(self):
+    def rate(self):
+        """(bits a second on the bus now, whether errors have lowered it)"""
+        return self.hz, False
+
+    def start(self):
+        """Brings the card from any state to the transfer of blocks at its default speed."""
+        self._spi.init(baudrate=250_000, polarity=0, phase=0)
+        self._begin()
+        self._spi.init(baudrate=self.hz, polarity=0, phase=0)
+
+    def _begin(self):
         self._spi.write(b"\xff" * 16)
         for attempt in range(ATTEMPTS):
             try:
@@ -99,15 +107,21 @@ class Card:
             self._command(16, 512)
         self.blocks = self._capacity()
 
-    def _capacity(self):
-        csd = bytearray(16)
+    def answer(self, command, argument, buffer):
+        """Sends a command that a block of data answers and returns its response; `buffer` is filled when that is 0."""
         self._select()
         try:
-            if self._send(9, 0):
-                raise DeviceError("card_unusable", "the card does not tell its size")
-            self._receive(csd)
+            response = self._send(command, argument)
+            if not response:
+                self._receive(buffer)
+            return response
         finally:
             self._release()
+
+    def _capacity(self):
+        csd = bytearray(16)
+        if self.answer(9, 0, csd):
+            raise DeviceError("card_unusable", "the card does not tell its size")
         if csd[0] >> 6 == 1:
             return ((csd[7] & 0x3F) << 16 | csd[8] << 8 | csd[9]) * 1024 + 1024
         size = (csd[6] & 3) << 10 | csd[7] << 2 | csd[8] >> 6

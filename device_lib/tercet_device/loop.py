@@ -35,6 +35,7 @@ class Training:
         card = self.card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
         store = open_store(job.get("store"), plan.page_blocks, card)
+        self.bus = card or store and store.device
         self.pager = open_pager(store, job["tensors"], plan.encrypted, plan.overlap)
         self.weights = Weights(plan, self.arena, self.pager, kernels)
         self.markers = trace.Markers(job.get("markers"))
@@ -214,11 +215,13 @@ def finish(training, pause=None):
     if job.get("boot"):
         leave_boot(job["boot"])
     bytes_out, bytes_in, retries = training.pager.tally()
+    card_hz, card_lowered = training.bus.rate() if training.bus else (0, False)
     trace.emit(
         "done", steps=training.count, steps_run=training.count - first, best_step=curve.best_step or training.count,
         peak_arena_bytes=training.arena.high_water(), digest=training.weights.digest(),
         bytes_out=bytes_out, bytes_in=bytes_in, retries=retries,
-        card_retries=training.card.retries if training.card else 0, data_retries=training.data.retries,
+        card_retries=training.bus.retries if training.bus else 0, data_retries=training.data.retries,
+        card_hz=card_hz, card_lowered=card_lowered,
     )
     return True
 

@@ -12,7 +12,9 @@ from tercet_device.errors import DeviceError
 _TRIES = 48
 _PROTECTED = -5
 _RAM = 0x20000000
-_DEADLINE_MS = 600
+DEADLINE_MS = 600
+# IFTIMING.RXDELAY after a reset
+_DELAY = 2
 KINDS = {
     -1: ("card_missing", "the card stopped answering"),
     -2: ("card_refused", "the card refused the transfer"),
@@ -26,21 +28,31 @@ KINDS = {
 class NativeCard(Card):
     """`native` holds [SPIM base, CS set register, CS clear register, CS mask, frequency, SCK, MOSI, MISO].
 
-    `begin` starts a transfer and `collect` waits for its end, so that computation can lie between them.
+    `begin` starts a transfer and `collect` waits for its end, so that computation can lie between them. `card_speed` may raise
+    the rate to `fast_hz`; errors lower it again.
     """
+
+    fast_hz = 0
 
     def __init__(self, spi, cs, kernels, baudrate, native):
         super().__init__(spi, cs, kernels, baudrate)
         self.job = bytearray(tercet_card.JOB_BYTES)
-        self._port = array("I", native + [self._unit, baudrate // 8000 * _DEADLINE_MS])
+        # the frequency stands apart, with what else belongs to a rate
+        self.port = array("I", native[:4] + native[5:] + [self._unit])
+        self.port.extend(array("I", (native[4], baudrate // 8000 * DEADLINE_MS, _DELAY, 0, 0, 0)))
         self.send_from(bytearray(tercet_card.SLOT_BYTES))
         self.keep_apart(self.job)
         self._under_way = self.pager = None
 
     def send_from(self, slot):
         """Makes `slot` the memory from which everything is sent."""
-        self._slot = slot
-        tercet_card.setup(self.job, self._port, slot)
+        self.slot = slot
+        tercet_card.setup(self.job, self.port, slot)
+
+    def rate(self):
+        """(bits a second on the bus now, whether errors have lowered it)"""
+        lowered = tercet_card.lowered(self.job)
+        return (self.fast_hz if self.fast_hz and not lowered else self.hz), lowered
 
     def keep_apart(self, *buffers):
         """Sends from RAM blocks that hold none of `buffers`, nor the driver's code.
@@ -48,7 +60,7 @@ class NativeCard(Card):
         SPIM3 sends wrong data when another master touches the block meanwhile (errata 195 and 198). While a transfer is waited
         for, that is all that is touched of the heap; where computation goes on, a whole block is needed (`ram_block`).
         """
-        slot, pads = self._slot, []
+        slot, pads = self.slot, []
         try:
             for _ in range(_TRIES):
                 if tercet_card.apart(slot, *buffers):

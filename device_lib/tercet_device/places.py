@@ -19,12 +19,27 @@ def open_card(settings):
         try:
             from tercet_device.native_card import NativeCard
 
-            return NativeCard(*wires, settings["native"])
+            card = NativeCard(*wires, settings["native"])
         except ImportError:
             pass
+        else:
+            if settings.get("max_hz", 0) > card.hz:
+                _at_speed("raise_rate", card, settings["max_hz"])
+            return card
     from tercet_device.sd import SDCard
 
     return SDCard(*wires)
+
+
+def _at_speed(what, *arguments):
+    """Loads what raises the rate for as long as it is needed."""
+    import sys
+
+    import tercet_device
+    from tercet_device import card_speed
+
+    getattr(card_speed, what)(*arguments)
+    del sys.modules["tercet_device.card_speed"], tercet_device.card_speed
 
 
 def open_store(settings, blocks, card=None):
@@ -51,6 +66,9 @@ def open_pager(store, tensors, encrypted, overlap):
     if store and getattr(store.device, "job", None):
         from tercet_device.native_pager import NativePager
 
+        if store.device.fast_hz:
+            # no page is there yet
+            _at_speed("prove_writing", store.device, store.first)
         return NativePager(store, tensors, encrypted, overlap)
     from tercet_device.pager import Pager
 

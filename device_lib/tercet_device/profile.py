@@ -62,6 +62,7 @@ class Profile:
         self._at = 0
         self._chance = 1
         store = open_store(job.get("store"), job["page_blocks"], card)
+        self.card = card or store and store.device
         self.pager = open_pager(store, job["pages"], job["encrypted"], job["overlap"])
         self._plans = open(job["plans"], "rb")
 
@@ -135,6 +136,7 @@ def main(path):
         trace.emit("ready", heap_free=gc.mem_free())
         profile.rounds(job["rounds"], job["marked"])
         bytes_out, _, retries = profile.pager.tally()
-        trace.emit("profiled", bytes_out=bytes_out, retries=retries)
+        card_hz = profile.card.rate()[0] if profile.card else 0
+        trace.emit("profiled", bytes_out=bytes_out, retries=retries, card_hz=card_hz)
     except DeviceError as error:
         trace.emit("error", kind=error.kind, text=error.text)

@@ -76,11 +76,11 @@ void tc_start(tc_job_t *job, bool write, uint32_t block, uint8_t *data, uint32_t
     }
 }
 
-static uint32_t chunk_bytes(uint8_t state) {
-    switch (state) {
+static uint32_t chunk_bytes(const tc_job_t *job) {
+    switch (job->state) {
         case RESPONSE: return TC_BRIEF_BYTES;
         case ANSWER: return 2;
-        case BUSY: return TC_CHUNK_BYTES / 2;
+        case BUSY: return job->port.slower.frequency ? TC_CHUNK_BYTES : TC_CHUNK_BYTES / 2; /* about as long at each rate */
         default: return TC_CHUNK_BYTES;
     }
 }
@@ -94,6 +94,7 @@ static bool step(tc_job_t *job) {
         job->state = ENDED;
         job->error = job->error ? job->error : job->damaged ? TC_DAMAGED : TC_DONE;
         job->unsure = job->error != TC_DONE;
+        tc_judge_rate(job);
         return false;
     }
     if (job->damaged && !job->error && job->done < job->count) {
@@ -109,10 +110,10 @@ static bool step(tc_job_t *job) {
     }
     if (!job->moving && job->state == RESPONSE && job->waited >= RESPONSE_BYTES) {
         tc_fail(job, job->status == CMD_STOP ? TC_DAMAGED : TC_MISSING);
-    } else if (!job->moving && job->waited > job->port.deadline_bytes) {
+    } else if (!job->moving && job->waited > job->port.rate.deadline_bytes) {
         tc_fail(job, TC_TIMEOUT);
     } else if (!job->moving) {
-        tc_listen(job, job->state, chunk_bytes(job->state));
+        tc_listen(job, job->state, chunk_bytes(job));
     }
     return true;
 }

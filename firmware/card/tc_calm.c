@@ -35,7 +35,7 @@ void tc_calmed(tc_job_t *job) {
     if (job->calm == CALM_CHUNKS) {
         job->unsure = false;
         tc_first(job);
-    } else if (job->waited > job->port.deadline_bytes) {
+    } else if (job->waited > job->port.rate.deadline_bytes) {
         tc_end(job, TC_TIMEOUT);
     } else if (job->noise == NOISY_CHUNKS) {
         job->noise = 0;

@@ -15,13 +15,18 @@ enum { TC_BLOCK_BYTES = 512, TC_CHUNK_BYTES = 128, TC_SCRATCH_BYTES = TC_CHUNK_B
 enum { TC_DONE = 0, TC_RUNNING = 1, TC_MISSING = -1, TC_REFUSED = -2, TC_TIMEOUT = -3, TC_DAMAGED = -4, TC_PROTECTED = -5,
        TC_RANGE = -6, TC_FORGED = -7 };
 
+/* A pace of the bus: FREQUENCY, IFTIMING.RXDELAY, and the deadline of each wait in bytes that the bus clocks meanwhile. */
+typedef struct {
+    uint32_t frequency, deadline_bytes, delay;
+} tc_rate_t;
+
 /* How the card is wired; the order is that of the settings that the device library hands over. */
 typedef struct {
     volatile uint32_t *spim;               /* 0x4002F000 */
     volatile uint32_t *cs_set, *cs_clear;  /* GPIO OUTSET and OUTCLR of the port with the card's CS */
-    uint32_t cs_mask, frequency, psel_sck, psel_mosi, psel_miso;
+    uint32_t cs_mask, psel_sck, psel_mosi, psel_miso;
     uint32_t unit;                         /* what a block number counts as in a command: 1 or 512 */
-    uint32_t deadline_bytes;               /* for each wait, in bytes that the bus clocks meanwhile */
+    tc_rate_t rate, slower;                /* the second in place of the first once that damages blocks; frequency 0: none */
 } tc_port_t;
 
 /* What is done to each block on its way, in order: `protect` fills what is sent from what the caller has, `reveal` follows
@@ -43,9 +48,11 @@ typedef struct {
     uint32_t bytes, block, count;          /* the last block may be partly data; what is missing of it lies in the slot */
     uint32_t done, prepared, checked, revealed, waited, sent_crc;
     uint32_t filled, at;                   /* bytes of the scratch that were received, and of those looked at */
-    uint32_t saved[7];                     /* the peripheral's settings, given back at the end */
+    uint32_t saved[8];                     /* the peripheral's settings, given back at the end */
     int32_t error;
     uint8_t state, after, write, status, calm, noise;
+    uint8_t strikes;                       /* of late, against the rate */
+    bool lowered;                          /* the rate had to be */
     bool unsure;                           /* after an error: what the card is about to do is not known */
     bool moving, sending, brief, damaged;  /* the peripheral works on a transfer of ours; it sends data; it is soon over */
     uint8_t scratch[TC_SCRATCH_BYTES] __attribute__((aligned(4)));
@@ -59,6 +66,11 @@ int32_t tc_advance(tc_job_t *job);
 uint8_t *tc_tail(tc_job_t *job);
 /* Advances to the end. */
 int32_t tc_finish(tc_job_t *job);
+
+/* What has come to pass speaks for the rate or against it; in tc_rate.c. */
+void tc_judge_rate(tc_job_t *job);
+/* Takes the slower rate for good. */
+void tc_lower_rate(tc_job_t *job);
 
 /* SPIM3, in tc_spim.c */
 void tc_spim_open(tc_job_t *job);

@@ -4,16 +4,17 @@
 
 enum { START = 0x010 / 4, END = 0x118 / 4, ENABLE = 0x500 / 4, SCK = 0x508 / 4, MOSI = 0x50C / 4, MISO = 0x510 / 4,
        FREQUENCY = 0x524 / 4, RXD_PTR = 0x534 / 4, RXD_MAXCNT = 0x538 / 4, TXD_PTR = 0x544 / 4, TXD_MAXCNT = 0x548 / 4,
-       CONFIG = 0x554 / 4, ORC = 0x5C0 / 4, ON = 7 };
+       CONFIG = 0x554 / 4, RXDELAY = 0x560 / 4, ORC = 0x5C0 / 4, ON = 7, KEPT = 7 };
 
-static const uint16_t kept[6] = {SCK, MOSI, MISO, FREQUENCY, CONFIG, ORC};
+static const uint16_t kept[KEPT] = {SCK, MOSI, MISO, FREQUENCY, CONFIG, ORC, RXDELAY};
 
 void tc_spim_open(tc_job_t *job) {
     volatile uint32_t *r = job->port.spim;
-    const uint32_t ours[6] = {job->port.psel_sck, job->port.psel_mosi, job->port.psel_miso, job->port.frequency, 0, 0xFF};
-    job->saved[6] = r[ENABLE];
+    const tc_port_t *port = &job->port;
+    const uint32_t ours[KEPT] = {port->psel_sck, port->psel_mosi, port->psel_miso, port->rate.frequency, 0, 0xFF, port->rate.delay};
+    job->saved[KEPT] = r[ENABLE];
     r[ENABLE] = 0;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < KEPT; i++) {
         job->saved[i] = r[kept[i]];
         r[kept[i]] = ours[i];
     }
@@ -25,10 +26,10 @@ void tc_spim_close(tc_job_t *job) {
     r[ENABLE] = 0;
     r[END] = 0;
     (void)r[END]; /* the event is gone before an interrupt of its returns */
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < KEPT; i++) {
         r[kept[i]] = job->saved[i];
     }
-    r[ENABLE] = job->saved[6];
+    r[ENABLE] = job->saved[KEPT];
 }
 
 void tc_spim_begin(tc_job_t *job, const void *transmit, uint32_t sent, void *receive, uint32_t received) {

@@ -70,7 +70,8 @@ class CostTable:
 
     `fits` are models of families of shapes (`tercet.autodiff.shape_cost`); `model`, if there is one, answers for signatures that
     were never measured. `step` is what a step costs beside its operators and pages, `power_mw` the rail's power by the state of
-    an idle board. `overlap`: transfers run beside the processor; `encrypted`: pages were sealed while they were timed.
+    an idle board. `overlap`: transfers run beside the processor; `encrypted`: pages were sealed while they were timed. The
+    card's bus ran at `card_hz` then (0: not known), with `card_max_hz` allowed (0: the target's own).
     """
 
     board: str
@@ -88,6 +89,8 @@ class CostTable:
     power_mw: dict[str, float] = field(default_factory=dict)
     step: OpCost = field(default_factory=lambda: OpCost(0.0, 0.0))
     encrypted: bool = False
+    card_hz: int = 0
+    card_max_hz: int = 0
 
     def op(self, signature: str) -> OpCost:
         """The cost stored under a signature, or the model's answer; raises InputError when there is neither."""
@@ -122,6 +125,7 @@ def to_body(table: CostTable) -> dict[str, Any]:
     return {
         "board": table.board, "firmware": table.firmware, "meter": table.meter,
         "baseline_mw": table.baseline_mw, "volts": table.volts, "overlap": table.overlap, "encrypted": table.encrypted,
+        "card_hz": table.card_hz, "card_max_hz": table.card_max_hz,
         "power_mw": table.power_mw, "step": vars(table.step), "page_out": vars(table.page_out), "page_in": vars(table.page_in),
         "ops": {name: vars(cost) for name, cost in table.ops.items()}, "fits": table.fits,
     }  # fmt: skip
@@ -150,8 +154,12 @@ def load(path: str | Path) -> CostTable:
         str(body.get("firmware", "")), str(body.get("meter", "")),
         artifacts.finite(body.get("volts", 3.3), f"{path}: volts"), dict(body.get("inputs", {})),
         fits=dict(body.get("fits", {})), power_mw=dict(body.get("power_mw", {})), step=step,
-        encrypted=encrypted,
+        encrypted=encrypted, card_hz=_hertz(body, "card_hz", path), card_max_hz=_hertz(body, "card_max_hz", path),
     )  # fmt: skip
+
+
+def _hertz(body: dict[str, Any], name: str, path: str | Path) -> int:
+    return int(artifacts.finite(body.get(name, 0), f"{path}: {name}"))
 
 
 def _cost(kind: Any, entry: dict[str, Any], where: str) -> Any:

@@ -17,8 +17,8 @@ static mp_buffer_info_t words(mp_obj_t o, size_t bytes, int flags) {
 
 static tc_job_t *job_of(mp_obj_t o) { return words(o, sizeof(tc_job_t), MP_BUFFER_RW).buf; }
 
-/* setup(job, array('I', [spim, cs set, cs clear, cs mask, frequency, sck, mosi, miso, unit, deadline bytes]), slot): everything
- * is sent from `slot`, of SLOT_BYTES at least */
+/* setup(job, array('I', [spim, cs set, cs clear, cs mask, sck, mosi, miso, unit, then frequency, deadline bytes and delay of the
+ * rate and of a slower one]), slot): everything is sent from `slot`, of SLOT_BYTES at least */
 static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in, mp_obj_t slot_in) {
     mp_buffer_info_t info = words(settings_in, sizeof(tc_port_t), MP_BUFFER_READ);
     tc_job_t *job = job_of(job_in);
@@ -27,10 +27,25 @@ static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in, mp_obj_t slot_in) {
     for (size_t i = 0; i < sizeof(tc_port_t) / 4; i++) {
         port[i] = from[i];
     }
+    job->strikes = 0;
     job->slot = words(slot_in, TC_SLOT_BYTES, MP_BUFFER_RW).buf;
+    if (job->lowered) {
+        tc_lower_rate(job);
+    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(setup_obj, setup);
+
+/* lower(job): takes the slower rate, where there is one */
+static mp_obj_t lower(mp_obj_t job) {
+    tc_lower_rate(job_of(job));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(lower_obj, lower);
+
+/* lowered(job) -> whether the slower rate had to be taken */
+static mp_obj_t lowered(mp_obj_t job) { return mp_obj_new_bool(job_of(job)->lowered); }
+static MP_DEFINE_CONST_FUN_OBJ_1(lowered_obj, lowered);
 
 /* start(job, write, block, buffer): begins a transfer; the buffer must live until it has ended */
 static mp_obj_t start(size_t n_args, const mp_obj_t *o) {
@@ -157,6 +172,8 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     MP_DYNRUNTIME_INIT_ENTRY
     mp_store_global(MP_QSTR_JOB_BYTES, MP_OBJ_NEW_SMALL_INT(sizeof(tc_job_t)));
     mp_store_global(MP_QSTR_setup, MP_OBJ_FROM_PTR(&setup_obj));
+    mp_store_global(MP_QSTR_lower, MP_OBJ_FROM_PTR(&lower_obj));
+    mp_store_global(MP_QSTR_lowered, MP_OBJ_FROM_PTR(&lowered_obj));
     mp_store_global(MP_QSTR_start, MP_OBJ_FROM_PTR(&start_obj));
     mp_store_global(MP_QSTR_advance, MP_OBJ_FROM_PTR(&advance_obj));
     mp_store_global(MP_QSTR_finish, MP_OBJ_FROM_PTR(&finish_obj));

@@ -14,6 +14,7 @@ moments of virtual time, so a run with the same input meets the same fault at th
     {"fault": "sd_refuse_write", "at_ms": 1, "count": 1}
     {"fault": "sd_timeout", "at_ms": 1, "for_ms": 400}          the card answers no command
     {"fault": "sd_stall", "at_ms": 1, "for_ms": 250}            the next block takes so much longer
+    {"fault": "sd_fast_noise", "at_ms": 1, "every": 3, "for_ms": 500}   above 25 MHz one block in so many has a wrong bit
     {"fault": "sd_removed", "at_ms": 1, "for_ms": 30}           for good without for_ms
     {"fault": "sd_swapped", "at_ms": 1, "image": "other.img"}
     {"fault": "uart_lost", "at_ms": 1, "to": "board", "count": 1}    to: board or host
@@ -41,7 +42,8 @@ CYCLES_PER_MS = 64_000
 COUNTERS = {"sd_blocks_written", "sd_blocks_read", "console_bytes", "resets"}
 FIELDS = {
     "power_cut": {"for_ms"}, "brown_out": set(), "sd_bit_flip": {"block", "bit", "silent", "way"}, "sd_refuse_write": {"count"},
-    "sd_timeout": {"for_ms"}, "sd_stall": {"for_ms"}, "sd_removed": {"for_ms"}, "sd_swapped": {"image"},
+    "sd_timeout": {"for_ms"}, "sd_stall": {"for_ms"}, "sd_fast_noise": {"every", "for_ms"},
+    "sd_removed": {"for_ms"}, "sd_swapped": {"image"},
     "uart_lost": {"to", "count"}, "uart_flip": {"to", "bit"}, "meter_lost": {"count"}, "clock_drift": {"ppm"},
     "meter_silent": {"for_ms"}, "meter_overshoot": {"share"}, "meter_load": {"ua", "for_ms"},
     "marker_stuck": {"pin", "level", "for_ms"},
@@ -157,6 +159,12 @@ class Faults:
     def _sd_stall(self, fault: dict) -> None:
         if self._board.card_slot.card:
             self._board.card_slot.card.injected.stall_us += int(fault.get("for_ms", 250) * 1000)
+
+    def _sd_fast_noise(self, fault: dict) -> None:
+        card = self._board.card_slot.card
+        if card:
+            card.injected.fast_noise_every = fault.get("every", 1)
+            self._later(fault, lambda: setattr(card.injected, "fast_noise_every", 0))
 
     def _sd_removed(self, fault: dict) -> None:
         self._board.card_slot.remove()

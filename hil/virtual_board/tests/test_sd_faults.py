@@ -47,3 +47,28 @@ def test_a_block_that_is_damaged_on_its_way_is_refused(medium):
     assert medium.read(5) == bytes(512)
     host.command(24, 5)
     assert host.write_data(b"\x44" * 512) == 5
+
+
+def test_noise_of_a_fast_clock_spares_a_slow_one(medium):
+    medium.write(9, b"\x55" * 512)
+    host = started(medium)
+    host.command(59, 1)
+    host.command(6, 0x80FFFFF1)
+    assert host.read_data(64)[16] & 0xF == 1
+    host.card.injected.fast_noise_every = 2
+    slow = host.per_byte
+    host.per_byte = 16  # 32 MHz
+    assert host.command(17, 9) == b"\x00"
+    assert host.read_data() == b"\x55" * 512
+    host.command(17, 9)
+    with pytest.raises(ValueError, match="CRC16"):
+        host.read_data()
+    for answer in (5, 0x0B):
+        host.command(24, 5)
+        assert host.write_data(b"\x66" * 512) == answer
+        host.ready()
+    host.per_byte = slow
+    for _ in range(4):
+        host.command(17, 9)
+        assert host.read_data() == b"\x55" * 512
+    assert host.card.injected.flips_met == 2

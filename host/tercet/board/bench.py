@@ -6,6 +6,7 @@ purpose.
     target = "nrf52840dk"
     serial = "usb:000683456789"        # a device, usb:SERIAL[:INTERFACE], socket://host:port or rfc2217://host:port
     probe = "683456789"                # the probe's USB id, or remote:host:port
+    card_max_hz = 32_000_000           # how fast the card's bus may go; leave it out for what every card and wire stands
     [meter]                            # leave it out when there is none: energy is then not measured
     kind = "ppk2"
     port = "usb:C9F2A1B3D4E5:1"
@@ -24,13 +25,14 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tercet import targets
 from tercet.board import virtual
 from tercet.errors import InputError
+from tercet.targets import Target
 
 _METER_KINDS = ("ppk2", "ina228", "scpi", "recorded")
 _MODES = ("ampere", "source")
@@ -65,7 +67,8 @@ class Pins:
 class Bench:
     """A board with its instruments.
 
-    `kind` is `attached` or `virtual`; `card_image` the card's image file where there is one.
+    `kind` is `attached` or `virtual`; `card_image` the card's image file where there is one. `card_max_hz`: up to which rate of
+    its bus the card is tried; 0: only the target's own.
     """
 
     name: str
@@ -79,6 +82,12 @@ class Bench:
     card_image: str = ""
     uf2_drive: str = ""
     pid: int = 0
+    card_max_hz: int = 0
+
+    def load_target(self) -> Target:
+        """The kind of board, with this bench's limit for the card's bus; raises what `targets.load` raises."""
+        found = targets.load(self.target)
+        return replace(found, card={**found.card, "max_hz": self.card_max_hz}) if found.card and self.card_max_hz else found
 
 
 def load(path: Path) -> Bench:
@@ -103,6 +112,8 @@ def load(path: Path) -> Bench:
     except TypeError as error:
         raise InputError(f"{path}: [bench]: {str(error).rpartition('__init__() ')[2]}") from error
     targets.load(bench.target)
+    if type(bench.card_max_hz) is not int or bench.card_max_hz < 0:
+        raise InputError(f"{path}: [bench]: card_max_hz {bench.card_max_hz!r}", hint="hertz, a whole number")
     return bench
 
 
@@ -113,7 +124,7 @@ def _table(body: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     for section in ("meter", "pins"):
         if section in body:
             table[section] = body.pop(section)
-    allowed = {"name", "target", "serial", "probe", "meter", "pins", "baudrate", "uf2_drive"}
+    allowed = {"name", "target", "serial", "probe", "meter", "pins", "baudrate", "uf2_drive", "card_max_hz"}
     if unknown := set(table) - allowed:
         first, known = sorted(unknown)[0], ", ".join(sorted(allowed))
         raise InputError(f"{path}: [bench]: unknown entry {first!r}", hint=f"one of {known}")

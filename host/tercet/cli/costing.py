@@ -73,7 +73,7 @@ class Subject:
     overlap: bool = False
 
     def __post_init__(self) -> None:
-        self.target = targets.load(self.bench.target)
+        self.target = self.bench.load_target()
         self.pins = (self.bench.pins.region, self.bench.pins.phases)
         self._files = dict(session.library_files(self.target, self.operators))
         self._data = dataset_file.encode(self.packed)
@@ -82,6 +82,7 @@ class Subject:
         self._names: dict[str, Any] = {
             "board": identity["machine"], "firmware": identity["version"], "meter": meter, "encrypted": self.encrypted,
             "overlap": self.overlap and bool(self.target.card.get("native")),
+            "card_max_hz": self.target.card.get("max_hz", 0),
         }  # fmt: skip
         self._inputs = {name.rpartition("/")[2]: artifacts.sha256_bytes(content) for name, content in self._files.items()}
         self._inputs["data"] = artifacts.sha256_bytes(self._data)
@@ -134,7 +135,9 @@ class Subject:
         raw = runner.run([cases.empty(), *wanted, *paging], effort)
         provenance = self.meter.capabilities.provenance if self.meter else "modelled"
         volts = raw.capture.volts if raw.capture and raw.capture.volts else 0.0
-        return table.cost_table(raw, **self._names, volts=volts, provenance=provenance, inputs=self._inputs)
+        return table.cost_table(
+            raw, **self._names, volts=volts, provenance=provenance, inputs=self._inputs, card_hz=runner.card_hz
+        )  # fmt: skip
 
 
 @contextmanager
@@ -154,13 +157,15 @@ def describe(found: CostTable, path: Path) -> dict[str, Any]:
     """The object that `--json` prints."""
     return {
         "costs": str(path), "operators": len(found.ops), "baseline_mw": found.baseline_mw, "power_mw": found.power_mw,
-        "fits": found.fits, "page_out": vars(found.page_out), "page_in": vars(found.page_in),
+        "fits": found.fits, "card_hz": found.card_hz, "page_out": vars(found.page_out), "page_in": vars(found.page_in),
     }  # fmt: skip
 
 
 def text(found: CostTable, path: Path) -> str:
     """The same for people: the models with their residuals."""
     lines = [f"{len(found.ops)} operators in {path}; {found.baseline_mw:.4g} mW idle"]
+    if found.card_hz:
+        lines.append(f"card     {found.card_hz / 1e6:g} MHz on its bus")
     if found.power_mw:
         lines.append("power    " + ", ".join(f"{name} {value:.4g} mW" for name, value in found.power_mw.items()))
     for name, page in (("page out", found.page_out), ("page in", found.page_in)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tercet import plan_format, targets
+from tercet import plan_format
 from tercet.autodiff import graph as graphs
 from tercet.board import bench as benches
 from tercet.board.base import Board
@@ -53,7 +53,7 @@ def send(folder: Path, source: str, board: Board, bench: benches.Bench, settings
     counts = {k.opcode: (len(k.tensors), len(k.dims)) for k in KERNELS.values()}
     counts |= {plan_format.PAGE_OUT: (2, 4), plan_format.PAGE_IN: (2, 4), plan_format.WAIT: (0, 0)}
     plan = plan_format.decode((folder / "plan.bin").read_bytes(), counts)
-    target = targets.load(bench.target)
+    target = bench.load_target()
     packed = data.load(source, regression=graph.loss != "softmax_cross_entropy")
     order = job.make_job(graph, plan, weights, packed, target, settings)
     order = work.with_prediction(order, model, graph, packed, target)

@@ -32,7 +32,7 @@ def prepare(board_name: str | None, bench_file: str | None, size: int, force: bo
       tercet card prepare --board mine --size 16M
     """
     with benches.select(board_name, Path(bench_file) if bench_file else None) as bench, Board(bench.serial) as board:
-        made = cards.prepare(board, target_files.load(bench.target), size, force)
+        made = cards.prepare(board, bench.load_target(), size, force)
     options.show(made, as_json)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet import artifacts, capture, plan_format, targets
+from tercet import artifacts, capture, plan_format
 from tercet.autodiff import graph as graphs
 from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
@@ -129,7 +129,7 @@ def train(
     bench: Bench, meter: Meter | None, on_event: Callable[[dict[str, Any]], None], progress: Callable[[str, int, int], None],
 ) -> Run:  # fmt: skip
     """Deploys and trains; writes run.jsonl, capture.npz and trained.bin. What an interrupted run told is kept as well."""
-    target = targets.load(bench.target)
+    target = bench.load_target()
     work_order = make_job(request, graph, plan, weights, packed, target, meter is not None)
     operators = work.operator_set(graph)
     card.place_job(board, target, work_order, bench.card_image, operators, progress)

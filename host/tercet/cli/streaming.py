@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tercet import targets
 from tercet.autodiff.graph import Graph
 from tercet.autodiff.training import training_graph
 from tercet.board.base import Board
@@ -30,11 +29,13 @@ from tercet.profile import card_probe, runtime
 from tercet.profile.runtime import Rows, row
 from tercet.solve import Problem, Schedule, from_graph, replay, solve
 from tercet.solve.overlap import hide
+from tercet.targets import Target
 from tercet.train import card, job, session
 
 _STEPS = 6
 _SOLVE_S = 10.0
 _BASELINE_MW = 1000.0
+FAST_HZ = 32_000_000
 MODES = {"plain": False, "sealed": True}
 
 
@@ -55,19 +56,16 @@ def images(model: Model) -> PackedData:
 
 def run(bench: Bench, *, say: Callable[[str], None]) -> Rows:
     """Rows {"name","value","unit","provenance"}; times are the board's own, those of a virtual board `modelled`."""
-    target = targets.load(bench.target)
+    target = bench.load_target()
     if not target.card:
         raise InputError(f"{bench.name}: {target.name} has no card in its target file")
     provenance = "measured" if bench.kind == "attached" else "modelled"
     rows: Rows = []
     with Board(bench.serial) as board, tempfile.TemporaryDirectory(prefix="tercet-runtime-") as folder:
         first = card.prepare(board, target, 512 * 1024, operators="cnn")["first_block"]
-        times = card_probe.probe(board, target.card, first)
-        store = {"kind": "card", **target.card}
+        for limit_hz in (0, FAST_HZ):
+            rows += paging(board, target, limit_hz, first, provenance, say)
         for mode, encrypted in MODES.items():
-            say(f"pages, {mode}")
-            runner = profiling.Bench(board, target, None, store=store, encrypted=encrypted, overlap=True, progress=say)
-            rows += runtime.pages(runner, times, mode, provenance)
             say(f"a convolutional network at half its store-all peak, {mode}")
             subject = Network(board, bench, conv_chain(), 2, encrypted, True, Path(folder, f"{mode}.json"), say)
             rows += overlapped(subject, mode, provenance)
@@ -76,6 +74,21 @@ def run(bench: Bench, *, say: Callable[[str], None]) -> Rows:
         say("what Python takes of a step")
         rows.append(overhead(Network(board, bench, zoo.lenet_28(), 4, True, False, Path(folder, "lenet.json"), say), provenance))
     return rows + footprint.library_bytes(say)
+
+
+def paging(board: Board, target: Target, limit_hz: int, first: int, provenance: str, say: Callable[[str], None]) -> Rows:
+    """Rows of pages in each mode at the rate that the card's bus reaches when it may go up to `limit_hz`, and that rate."""
+    wired = {**target.card, "max_hz": limit_hz}
+    times = card_probe.probe(board, wired, first)
+    suffix = f"-{FAST_HZ / 1e6:g}-mhz" if limit_hz else ""
+    rows = [row(f"card-bus{suffix}", times.hz / 1e6, "MHz", provenance)]
+    for mode, encrypted in MODES.items():
+        say(f"pages, {mode}, {times.hz / 1e6:g} MHz on the card's bus")
+        runner = profiling.Bench(
+            board, target, None, store={"kind": "card", **wired}, encrypted=encrypted, overlap=True, progress=say
+        )  # fmt: skip
+        rows += runtime.pages(runner, times, f"{mode}{suffix}", provenance)
+    return rows
 
 
 @dataclass
@@ -105,7 +118,7 @@ class Network:
 
     def step_us(self, schedule: Schedule, overlap: bool) -> float:
         """The median time of a step on the board."""
-        target = targets.load(self.bench.target)
+        target = self.bench.load_target()
         plan = lower.lower(
             self.graph, schedule, target=target.name, budget_bytes=0, overlap=overlap, encrypted=self.encrypted
         )  # fmt: skip

@@ -14,6 +14,7 @@ from tercet.board.flash import base as flash
 from tercet.cli import costing, pipeline
 from tercet.cli.pipeline import Request
 from tercet.cli.progress import Steps
+from tercet.costs import CostTable
 from tercet.meter.base import open_meter
 from tercet.plan_format import Plan
 from tercet.solve import Problem, Solution
@@ -52,12 +53,25 @@ def everything(
             result = pipeline.train(
                 request, graph, plan, weights, packed, board, bench, meter, bar.event, bar.transfer
             )  # fmt: skip
+            for line in rate_notes(table, result.last("done")):
+                bar.say(line)
     finally:
         if meter is not None:
             meter.close()
     pins = (bench.pins.region, bench.pins.phases)
     measured = pipeline.measure(request.out, pins) if result.capture is not None else None
     return Outcome(problem, found, plan, result, measured)
+
+
+def rate_notes(table: CostTable, done: dict[str, Any]) -> list[str]:
+    """What there is to say when the card's bus ran at another rate than the costs are of: weights are the same, times are not."""
+    ran_hz, notes = done.get("card_hz", 0), []
+    if done.get("card_lowered"):
+        notes.append(f"the card's bus was lowered to {ran_hz / 1e6:g} MHz after repeated errors; the weights are not affected")
+    if ran_hz and table.card_hz and ran_hz != table.card_hz:
+        known = f"costs.json is of {table.card_hz / 1e6:g} MHz on the card's bus, the run was at {ran_hz / 1e6:g} MHz"
+        notes.append(f"{known}: predicted times and energies do not hold")
+    return notes
 
 
 def describe(found: Solution) -> str:

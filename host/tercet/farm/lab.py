@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tercet import targets
 from tercet.board import bench as benches
 from tercet.board.base import Board
 from tercet.board.bench import Bench
@@ -46,7 +45,7 @@ class Lab:
     @property
     def target(self) -> Target:
         """The kind of board."""
-        return targets.load(self.bench.target)
+        return self.bench.load_target()
 
     def board(self) -> Board:
         """The board at its prompt with a fresh heap; one new attempt after a failure."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet import costs, targets
+from tercet import costs
 from tercet.autodiff.training import training_graph
 from tercet.board.base import Board
 from tercet.board.bench import Bench
@@ -37,7 +37,7 @@ def train(
     )
     found = solve(from_graph(graph, table, ram_bytes=_ROOMY_BYTES), "exact", time_limit_s=10)
     plan = lower.lower(graph, found.schedule, target=bench.target, budget_bytes=_ROOMY_BYTES)
-    target = targets.load(bench.target)
+    target = bench.load_target()
     chosen = job.Settings(steps, seed, steps if meter else 0, **settings)
     order = job.make_job(graph, plan, weights, data.load(source), target, chosen)
     session.deploy(board, order, target)

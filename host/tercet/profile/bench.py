@@ -80,6 +80,7 @@ class Bench:
         # only the native driver works beside the processor
         self.overlap = bool(overlap and store and store.get("native"))
         self._arena_bytes, self._largest = 0, ""
+        self.card_hz = 0  # of the card's bus in the last run
 
     def run(self, cases: list[Case], effort: Effort) -> Raw:
         """All cases: once to learn how long each takes, then repeated and metered.
@@ -172,6 +173,7 @@ class Bench:
             for event in self.board.run(code, silence_s=120.0):
                 if event["event"] == "error":
                     raise BoardError(f"the board reports: {event['text']}", hint=f"kind {event['kind']}")
+                self.card_hz = event.get("card_hz", self.card_hz)
                 if event["event"] == "times":
                     times[event["first"] : event["first"] + len(event["us"])] = event["us"]
                     told += len(event["us"])

@@ -20,6 +20,11 @@ from tercet_device import trace
 from tercet_device.card import crc7
 from tercet_device.places import open_card
 card = open_card({card!r})
+hz = card.rate()[0]
+if hz != card.hz:
+    from machine import mem32
+    card._spi.init(baudrate=hz)
+    mem32[card.port[0] + 0x560] = card.port[10]
 at = {block} * card._unit
 sent, seen = bytearray(12288), bytearray(12288)
 def clock(first):
@@ -64,16 +69,17 @@ while not gaps:
     card._send(12, 0)
     settle()
     card._release()
-trace.emit("card", busy=busy, stop=stop, access=access, gaps=gaps)
+trace.emit("card", hz=hz, busy=busy, stop=stop, access=access, gaps=gaps)
 """
 
 
 @dataclass(frozen=True)
 class CardTimes:
-    """Microseconds: of a packet on the bus, and of the card after a written block, at the end of many, before the first block of
-    a read and before each further one.
+    """Microseconds with a bus of `hz`: of a packet on the bus, and of the card after a written block, at the end of many, before
+    the first block of a read and before each further one.
     """
 
+    hz: int
     packet_us: float
     busy_us: float
     stop_us: float
@@ -90,15 +96,15 @@ class CardTimes:
 
 
 def probe(board: Board, card: dict[str, Any], block: int, blocks: int = 8) -> CardTimes:
-    """What the card of `board` takes at its bus rate; writes zeros to `blocks` blocks from `block` on.
+    """What the card of `board` takes at the rate that it is brought to; writes zeros to `blocks` blocks from `block` on.
 
     Medians, so that a block on which the card stalls does not count. Raises BoardError when the card does not answer.
     """
-    byte_us = 8e6 / card["baudrate"]
     answer: dict[str, Any] = {}
     for event in board.run(_PROBE.format(card=card, block=block, blocks=blocks)):
         answer = event
+    byte_us = 8e6 / answer["hz"]
     return CardTimes(
-        _PACKET_BYTES * byte_us, median(answer["busy"]) * byte_us, answer["stop"] * byte_us, answer["access"] * byte_us,
-        median(answer["gaps"]) * byte_us,
+        answer["hz"], _PACKET_BYTES * byte_us, median(answer["busy"]) * byte_us, answer["stop"] * byte_us,
+        answer["access"] * byte_us, median(answer["gaps"]) * byte_us,
     )  # fmt: skip

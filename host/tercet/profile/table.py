@@ -78,7 +78,7 @@ def _line(values: dict[int, float]) -> tuple[float, float]:
 
 def cost_table(
     raw: Raw, *, board: str, firmware: str, meter: str, volts: float, provenance: str, encrypted: bool = False,
-    overlap: bool = False, inputs: dict[str, str] | None = None,
+    overlap: bool = False, inputs: dict[str, str] | None = None, card_hz: int = 0, card_max_hz: int = 0,
 ) -> CostTable:  # fmt: skip
     """The cost table of one board, firmware and meter. `provenance` is that of the meter, or of the board's clock without one."""
     costs = per_run(raw)
@@ -91,6 +91,7 @@ def cost_table(
     return CostTable(
         board, ops, page_cost(costs, "page_out", provenance), page_cost(costs, "page_in", provenance), baseline_mw,
         overlap, firmware, meter, volts, inputs or {}, step=step_cost(raw, provenance), encrypted=encrypted,
+        card_hz=card_hz, card_max_hz=card_max_hz,
     )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ class Card(Transfers):
     def transfer(self, cycle: int, sent: bytes, cycles_per_byte: int) -> bytes:
         """What the card answers to `sent`, whose first byte starts at `cycle`."""
         self._cycle_per_byte = cycles_per_byte
-        self.too_fast = 64_000_000 * 8 / cycles_per_byte > DEFAULT_SPEED_HZ and not self.high_speed
+        self.fast = 64_000_000 * 8 / cycles_per_byte > DEFAULT_SPEED_HZ
+        self.too_fast = self.fast and not self.high_speed
         answer = bytearray(b"\xff") * len(sent)
         at = 0
         while at < len(sent):
@@ -197,7 +198,7 @@ class Card(Transfers):
             block, check = arrived[:512], arrived[512:]
             self._data = None
             end = now + taken * self._cycle_per_byte
-            corrupt = self.too_fast or (self.crc_on and check != crc16(block))
+            corrupt = self.is_garbled() or (self.crc_on and check != crc16(block))
             answer, busy_us = (BAD_CRC, 0) if corrupt else self.store_block(block)
             self._out.append(Segment(end, 0xFF, bytes([answer])))
             if busy_us:

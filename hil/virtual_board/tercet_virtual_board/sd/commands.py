@@ -33,6 +33,7 @@ class Injected:
     silent_flips: list[tuple[int | None, int]] = field(default_factory=list)  # the same, but the CRC fits
     write_flips: list[tuple[int | None, int]] = field(default_factory=list)  # in a block on its way to the card
     command_flips: list[int] = field(default_factory=list)  # bits of a command's six bytes
+    fast_noise_every: int = 0  # beyond the default speed one block in so many has a wrong bit; 0: none
     flips_met: int = 0
     refuse_writes: int = 0
     stall_us: int = 0
@@ -47,7 +48,8 @@ class Commands:
         self.injected = Injected()
         self.on_current: Callable[[int, int], None] = lambda na, until: None
         self.on_block: Callable[[str], None] = lambda what: None
-        self.timed_out = self.too_fast = False
+        self.timed_out = self.fast = self.too_fast = False
+        self._fast_blocks = 0
         self._seed = seed
         self._random = random.Random(f"card {seed}")
         self.reset_state(0)

@@ -58,9 +58,19 @@ class Transfers(Commands):
         """Time before the next block of a multiple read."""
         return self.profile.next_us + self._stall_us()
 
+    def is_garbled(self) -> bool:
+        """Whether the clock damages the block on the wire: the card may not run so fast, or the wires do not stand it."""
+        every = self.injected.fast_noise_every if self.fast else 0
+        if every:
+            self._fast_blocks += 1
+            if self._fast_blocks % every == 0:
+                self.injected.flips_met += 1
+                return True
+        return self.too_fast
+
     def on_wire(self, payload: bytes) -> bytes:
-        """The payload as it arrives: with a wrong bit when the clock is faster than the card may be clocked."""
-        if not self.too_fast or len(payload) < 3:
+        """The payload as it arrives: with a wrong bit when the clock is too fast."""
+        if len(payload) < 3 or not self.is_garbled():
             return payload
         at = 1 + self._random.randrange(len(payload) - 1)
         return payload[:at] + bytes([payload[at] ^ 1 << self._random.randrange(8)]) + payload[at + 1 :]
