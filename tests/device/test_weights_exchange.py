@@ -117,6 +117,37 @@ def test_weights_too_large_for_flash_come_back_from_the_card(tmp_path: Path) -> 
         mine = weights_file.decode(session.pull(board), graph, plan.graph_id)
         assert any((mine[key] != value).any() for key, value in initialise(wide, 1).items())
         assert np.allclose(outputs(board, rows), forward(wide, mine), rtol=1e-4, atol=1e-5)
+        # other weights, over the console too, are predicted with, pulled, and trained from
+        other = initialise(wide, 9)
+        raw = weights_file.encode(graph, plan.graph_id, other)
+        card.push(board, TARGET, raw)
+        assert np.allclose(outputs(board, rows), forward(wide, other), rtol=1e-4, atol=1e-5)
+        assert session.pull(board) == raw
+        after = session.run(board, order).last("done")["digest"]
+        afresh = make_job(graph, plan, other, packed, TARGET, Settings(2, evaluate=False))
+        card.place_job(board, TARGET, afresh, str(tmp_path / "card.img"))
+        session.deploy(board, afresh, TARGET)
+        assert session.run(board, afresh).last("done")["digest"] == after
+        with pytest.raises(InputError, match="does not start from 8 bytes of weights on the card"):
+            card.push(board, TARGET, bytes(8))
+
+
+@pytest.mark.board
+def test_large_weights_are_pushed_by_one_command(tmp_path: Path) -> None:
+    wide, packed, name = mlp("wide", [6, 2600, 3]), small_job.data(), f"large-{os.getpid()}"
+    graph = training_graph(wide, 1, optimizer={"name": "sgd", "rate": 0.1})
+    plan = lower.lower(graph, Schedule(tuple(small_job.keep_all(graph))), target=TARGET.name, budget_bytes=0)
+    order = make_job(graph, plan, initialise(wide, 1), packed, TARGET, Settings(2, evaluate=False))
+    graphs.save(graph, tmp_path / "graph.json")
+    models.save(wide, initialise(wide, 9), tmp_path / "other.json")
+    options = {"image": resources.firmware(TARGET.name), "state": tmp_path / "board", "sd": tmp_path / "card.img", "pace": "max"}
+    with virtual.temporary(name=name, **options) as running:
+        with Board(running.serial) as board:
+            order = work.with_prediction(order, wide, graph, packed, TARGET)
+            card.place_job(board, TARGET, order, running.sd or "")
+            session.deploy(board, order, TARGET)
+        tercet("push", tmp_path, tmp_path / "other.json", "--board", name)
+        assert np.allclose(predicted(name, packed.rows[:2]), forward(wide, initialise(wide, 9)), rtol=1e-4, atol=1e-5)
 
 
 def forward(model: models.Model, weights: dict[str, np.ndarray]) -> np.ndarray:

@@ -13,12 +13,11 @@ from tercet import artifacts
 from tercet.autodiff import graph as graphs
 from tercet.board import bench as benches
 from tercet.board.base import Board
-from tercet.cli import options, work
+from tercet.cli import options, progress, work
 from tercet.cli.deploy import FOLDER
-from tercet.errors import InputError
 from tercet.model import graph as models
 from tercet.plan import lower, weights_file
-from tercet.train import federated, session
+from tercet.train import card, federated, session
 from tercet.train.job import FLASH_WEIGHTS_BYTES
 
 
@@ -76,7 +75,8 @@ def save(folder: Path, raw: bytes, out: Path, source: Path | None, delta: bool) 
 def push(folder: Path, source: str, board_name: str | None, bench_file: str | None, as_json: bool) -> None:
     """Send the weights of MODEL (a model.json or an ONNX file) to a board that FOLDER was deployed to.
 
-    The board predicts with them and its next training starts from them; optimizer state starts at zero.
+    The board predicts with them and its next training starts from them; optimizer state starts at zero. More than 96 KiB of
+    weights go to the card, where each block is read back.
 
     \b
     Example:
@@ -84,11 +84,13 @@ def push(folder: Path, source: str, board_name: str | None, bench_file: str | No
     """
     graph = graphs.load(folder / "graph.json")
     raw = weights_file.encode(graph, lower.graph_id(graph), work.read_model(source)[1])
-    if len(raw) > FLASH_WEIGHTS_BYTES:
-        raise InputError(
-            f"{len(raw)} bytes of weights start from the card, not from the board's flash ({FLASH_WEIGHTS_BYTES} at most)",
-            hint=f"`tercet deploy` sends them: {source} as {folder / 'model.json'}",
-        )
-    with benches.select(board_name, Path(bench_file) if bench_file else None) as bench, Board(bench.serial) as board:
-        session.push(board, raw)
+    with (
+        benches.select(board_name, Path(bench_file) if bench_file else None) as bench,
+        Board(bench.serial) as board,
+        progress.Steps(1) as bar,
+    ):
+        if len(raw) > FLASH_WEIGHTS_BYTES:
+            card.push(board, bench.load_target(), raw, bench.card_image, work.operator_set(graph), bar.transfer)
+        else:
+            session.push(board, raw)
     options.show({"model": source, "bytes": len(raw), "sha256": artifacts.sha256_bytes(raw)}, as_json)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,13 +15,45 @@ from tercet.costs import blocks
 from tercet.errors import InputError
 from tercet.targets import Target
 from tercet.train import session
-from tercet.train.job import Job, card_crc
+from tercet.train.job import FOLDER, Job, card_crc
 
 _BLOCK_BYTES = 512
 _PIECE_BYTES = 32768
+_JOB, _PREDICT = f"{FOLDER}/job.json", f"{FOLDER}/predict.json"
 _OPEN = """
 from tercet_device import places
 _tercet_card = places.open_card({card!r})
+def _tercet_write(block, data):
+    _tercet_card.writeblocks(block, data)
+    back = memoryview(bytearray(2048))
+    for at in range(0, len(data), 2048):
+        part = back[: min(2048, len(data) - at)]
+        _tercet_card.readblocks(block + at // 512, part)
+        if part != memoryview(data)[at : at + len(part)]:
+            raise OSError("block %d of the card holds something else than was written" % (block + at // 512))
+"""
+# What is copied is read once more: its checksum must be that of the label.
+_COPY = """
+def _tercet_copy(place, to):
+    from binascii import crc32
+    from tercet_device.card_file import CardFile
+    buffer = memoryview(bytearray(2048))
+    def parts(place):
+        stream, left = places.card_data(_tercet_card, place), place[0] - 4
+        while left:
+            part = buffer[: min(2048, left)]
+            left -= stream.readinto(part)
+            yield part
+        stream.readinto(buffer[:4])
+    with CardFile(_tercet_card, to) as copy:
+        for part in parts(place):
+            copy.write(part)
+        copy.write(buffer[:4])
+    crc = 0
+    for part in parts([place[0], place[1], to[2]]):
+        crc = crc32(part, crc)
+    if crc & 0xffffffff != place[1]:
+        raise OSError("the copy on the card is not what was copied")
 """
 _PREPARE = """
 import sys
@@ -93,6 +126,32 @@ def place_files(
             _over_console(board, first, label, None)
 
 
+def push(
+    board: Board, target: Target, weights: bytes, image: str = "", operators: str = "mlp",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:  # fmt: skip
+    """Brings a weights file to the card, for the board's predictions and as the start of its next training.
+
+    It takes the place of the weights that the job on the board starts from and, copied by the board, that of the trained ones;
+    each block is read back. Raises InputError when no job with as many bytes of weights on the card was deployed, and what
+    `place_files` raises.
+    """
+    found = {path: sync.get_file(board, path) for path in sync.hashes(board, [_JOB, _PREDICT])}
+    order = json.loads(found.get(_JOB, b"{}"))
+    start, result = order.get("weights"), order.get("result")
+    if not isinstance(start, list) or start[0] != len(weights):
+        text = f"the job on the board does not start from {len(weights)} bytes of weights on the card"
+        raise InputError(text, hint="`tercet deploy` brings the model's job there first")
+    place = [len(weights), card_crc(weights), start[2]]
+    place_files(board, target, {start[2]: weights}, image, operators, progress)
+    board.exec(_OPEN.format(card=target.card) + _COPY)
+    board.exec(f"_tercet_copy({place!r}, {result!r})", silence_s=120.0)
+    changed = {_JOB: json.dumps({**order, "weights": place}).encode()}
+    if _PREDICT in found:
+        changed[_PREDICT] = json.dumps({**json.loads(found[_PREDICT]), "weights": [result, place]}).encode()
+    sync.sync(board, changed)
+
+
 def _to_image(image: Path, first: int, data: bytes) -> None:
     with image.open("r+b") as stream:
         stream.seek(first * _BLOCK_BYTES)
@@ -112,6 +171,6 @@ def _over_console(board: Board, first: int, data: bytes, progress: Callable[[str
     for at in range(0, len(data), _PIECE_BYTES):
         piece = data[at : at + _PIECE_BYTES]
         sync.put_buffer(board, "_tercet_piece", piece)
-        board.exec(f"_tercet_card.writeblocks({first + at // _BLOCK_BYTES}, _tercet_piece)")
+        board.exec(f"_tercet_write({first + at // _BLOCK_BYTES}, _tercet_piece)")
         if progress:
             progress("to the card", at + len(piece), len(data))
