@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that the board writes into the card's partition: its blocks first, then the label that makes it valid."""
+"""A file that the board writes onto the card: its blocks first, then the label that makes it valid."""
 
 import struct
 
@@ -14,14 +14,14 @@ class CardFile:
     """The file that `place`, [bytes, CRC-32, block], names, written from its beginning to its end.
 
     Its last four bytes are the CRC-32 of what stands before, as those of a weights file are: they become a part of the label. A
-    write that power interrupts leaves no label. Raises DeviceError("card_full") where the partition ends before the file.
+    write that power interrupts leaves no label. Raises DeviceError("card_full") where the card's region ends before the file.
     """
 
     def __init__(self, card, place):
         self._card, self._nbytes = card, place[0]
         self._label = label_block(card, place)
         if self._label is None:
-            raise DeviceError("card_full", "the card's partition has no room for %d bytes at block %d" % (place[0], place[2]))
+            raise DeviceError("card_full", "the card has no room for a file of %d bytes at block %d" % (place[0], place[2]))
         self._at = self._label + 1
         self._buffer = memoryview(bytearray(_PIECE_BYTES))
         self._filled = self._written = 0

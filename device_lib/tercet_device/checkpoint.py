@@ -14,8 +14,8 @@ import struct
 from tercet_device import kernels, trace
 from tercet_device.errors import DeviceError
 from tercet_device.keeping import open_guard
-from tercet_device.places import open_weights
-from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockStore, prepare
+from tercet_device.places import card_region, open_weights
+from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockStore
 from tercet_device.weights import identity
 
 _TRAILER = "<4sBBH8sII28s"
@@ -34,18 +34,16 @@ def slot_blocks(body_bytes):
 
 
 class CardSlots:
-    """Two slots at the end of the part of the card's partition that pages may take.
+    """Two slots that end where the files on the card begin; pages keep clear of them.
 
-    Raises DeviceError("card_full") when `page_blocks` of pages leave no room for them.
+    Raises DeviceError("card_full") when they are larger than what lies before.
     """
 
-    def __init__(self, card, blocks, page_blocks):
-        first, _ = prepare(card, DATA_BLOCK)
-        at = DATA_BLOCK - 2 * blocks
-        if at < page_blocks:
-            raise DeviceError(
-                "card_full", "two checkpoints of %d blocks and %d blocks of pages exceed %d" % (blocks, page_blocks, DATA_BLOCK))
-        self._slots = [BlockStore(card, first + at + i * blocks, blocks) for i in range(2)]
+    def __init__(self, card, blocks):
+        if 2 * blocks > DATA_BLOCK:
+            raise DeviceError("card_full", "two checkpoints of %d blocks exceed %d" % (blocks, DATA_BLOCK))
+        at = card_region(card, DATA_BLOCK)[0] + DATA_BLOCK - 2 * blocks
+        self._slots = [BlockStore(card, at + i * blocks, blocks) for i in range(2)]
 
     def open(self, slot, writing):
         return self._slots[slot]
@@ -209,7 +207,7 @@ class Log:
         return min(len(self._buffer), self._last * BLOCK_BYTES - at)
 
 
-def open_log(job, state, weights, page_blocks, card):
+def open_log(job, state, weights, card):
     """The checkpoints of a job: `state` and all weights, on the card or in files."""
     settings = job["checkpoint"]
     nbytes = len(state) + weights.nbytes
@@ -222,7 +220,7 @@ def open_log(job, state, weights, page_blocks, card):
     if settings.get("path"):
         slots = FileSlots(settings["path"])
     else:
-        slots = CardSlots(card, slot_blocks(nbytes), page_blocks)
+        slots = CardSlots(card, slot_blocks(nbytes))
     with open_weights(job["weights"], card) as stream:
         # with other weights to start from it is another job
         name = bytes.fromhex(settings["job"]) + identity(stream)

@@ -34,7 +34,7 @@ class Training:
         self.arena = Arena(plan.arena_bytes, kernels)
         card = self.card = open_card(job["card"]) if job.get("card") else None
         self.data = open_data(job["data"], card)
-        store = open_store(job.get("store"), plan.page_blocks, card)
+        store = open_store(job.get("store"), plan.page_blocks, card, job, plan, struct.calcsize(_STATE))
         self.bus = card or store and store.device
         self.pager = open_pager(store, job["tensors"], plan.encrypted, plan.overlap)
         self.weights = Weights(plan, self.arena, self.pager, kernels)
@@ -53,7 +53,7 @@ class Training:
         if job.get("checkpoint"):
             from tercet_device.checkpoint import open_log
 
-            self._log = open_log(job, self._state, self.weights, plan.page_blocks, card)
+            self._log = open_log(job, self._state, self.weights, card)
         if not (resume and self._continue()):
             with open_weights(job["weights"], card) as stream:
                 self.weights.load(stream, "the weights file")

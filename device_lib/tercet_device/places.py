@@ -2,11 +2,14 @@
 """What the entries of a job name: the card, the page store, the data set, the checkpoints."""
 
 import struct
+import sys
 
 from tercet_device import kernels
 from tercet_device.data import DataSet
 from tercet_device.errors import DeviceError
-from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore, find_partition, prepare
+from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, BlockFile, BlockStore
+
+_opened = []
 
 
 def open_card(settings):
@@ -24,28 +27,40 @@ def open_card(settings):
             pass
         else:
             if settings.get("max_hz", 0) > card.hz:
-                _at_speed("raise_rate", card, settings["max_hz"])
+                once("card_speed", "raise_rate", card, settings["max_hz"])
             return card
     from tercet_device.sd import SDCard
 
     return SDCard(*wires)
 
 
-def _at_speed(what, *arguments):
-    """Loads what raises the rate for as long as it is needed."""
-    import sys
+def once(name, what, *arguments):
+    """What a function of a module gives that is loaded for as long as it takes."""
+    package = __import__("tercet_device." + name)
+    try:
+        return getattr(getattr(package, name), what)(*arguments)
+    finally:
+        sys.modules.pop("tercet_device." + name, None)
+        delattr(package, name)
 
-    import tercet_device
-    from tercet_device import card_speed
 
-    getattr(card_speed, what)(*arguments)
-    del sys.modules["tercet_device.card_speed"], tercet_device.card_speed
+def card_region(card, blocks=0):
+    """(first block, blocks) of what is tercet's on a card, see `region`: made, on an empty card, where `blocks` are asked for.
+
+    None where there is nothing and no blocks are asked for.
+    """
+    if not _opened or _opened[0] is not card or _opened[1][1] < blocks:
+        found = once("region", "prepare", card, blocks) if blocks else once("region", "find", card)
+        if not found:
+            return None
+        _opened[:] = card, found
+    return _opened[1]
 
 
-def open_store(settings, blocks, card=None):
-    """The page store that a job asks for, at least `blocks` large; None when the plan pages nothing.
+def open_store(settings, blocks, card=None, *beside):
+    """The page store that a job asks for, of `blocks`; None when the plan pages nothing.
 
-    `card` is the open card when it holds the data set as well.
+    `card` is the card when it is open already; `beside`: the job, its plan, the bytes of its state, where pages are not alone.
     """
     if not blocks:
         return None
@@ -55,10 +70,8 @@ def open_store(settings, blocks, card=None):
         from tercet_device.file_store import FileStore
 
         return FileStore(settings["path"], blocks)
-    data_too = card is not None
     card = card or open_card(settings)
-    first, found = prepare(card, blocks)
-    return BlockStore(card, first, min(found, DATA_BLOCK) if data_too else found)
+    return BlockStore(card, *once("region", "page_area", card, card_region(card, blocks), blocks, *beside))
 
 
 def open_pager(store, tensors, encrypted, overlap):
@@ -68,7 +81,7 @@ def open_pager(store, tensors, encrypted, overlap):
 
         if store.device.fast_hz:
             # no page is there yet
-            _at_speed("prove_writing", store.device, store.first)
+            once("card_speed", "prove_writing", store.device, store.first)
         return NativePager(store, tensors, encrypted, overlap)
     from tercet_device.pager import Pager
 
@@ -106,8 +119,8 @@ def find_weights(place, card):
 
 
 def label_block(card, place):
-    """The block where the label of [bytes, CRC-32, block] stands, its content behind it; None when the partition ends before."""
-    found = find_partition(card)
+    """The block where the label of [bytes, CRC-32, block] stands, its content behind it; None when the region ends before."""
+    found = card_region(card)
     if not found or found[1] < place[2] + 1 + -(-place[0] // BLOCK_BYTES):
         return None
     return found[0] + place[2]

@@ -38,6 +38,11 @@ class Story:
         """The last thing that the board told."""
         return self.events[-1]
 
+    @property
+    def page_block(self) -> int:
+        """Where on the card the pages begin: by chance, but the same in runs that begin alike."""
+        return next(event["first_block"] for event in self.events if event["event"] == "pages")
+
     def checkpoints(self) -> dict[int, int]:
         """Step -> CRC-32 of state, weights and momentum."""
         return {event["step"]: event["crc"] for event in self.events if event["event"] == "checkpoint"}

@@ -18,8 +18,8 @@ _KINDS = {
     "forgotten": ("sd_blocks_read", 60, 50),
 }  # fmt: skip
 _BITS = {"read": 514 * 8, "forgotten": 512 * 8, "write": 514 * 8, "command": 48}
-# where the pages of the job begin, and how many blocks they have: of these every bit is used
-_PAGE_BLOCK, _PAGE_BLOCKS = 2048, 2
+# how many blocks the pages of the job have: of these every bit is used
+_PAGE_BLOCKS = 2
 # what a card reads before the first step: partition, trailers of both slots
 _FIRST = 12
 
@@ -34,7 +34,7 @@ def flip(place: Place, clean: Story, flips: int, rng: random.Random, say: Callab
     for kind in itertools.cycle(_KINDS):
         if total["bit_flips"] >= flips:
             break
-        story = place.run(_schedule(kind, share, rng))
+        story = place.run(_schedule(kind, share, clean.page_block, rng))
         total["bit_flips"] += story.flips_met
         total["undetected"] += max(0, story.flips_met - noticed(story))
         total["wrong_weights"] += differs(story, clean)
@@ -48,8 +48,8 @@ def noticed(story: Story) -> int:
     return sum(story.done[name] for name in ("retries", "card_retries", "data_retries")) + errors
 
 
-def _schedule(kind: str, share: float, rng: random.Random) -> list[dict[str, Any]]:
-    """The flips of a run, or a share of them."""
+def _schedule(kind: str, share: float, page_block: int, rng: random.Random) -> list[dict[str, Any]]:
+    """The flips of a run, or a share of them; the pages begin at `page_block`."""
     counter, apart, count = _KINDS[kind]
     faults = []
     for number in range(1, round(share * count) + 1):
@@ -57,7 +57,7 @@ def _schedule(kind: str, share: float, rng: random.Random) -> list[dict[str, Any
         after = {counter: _FIRST + apart * number + rng.randrange(3)}
         fault = {"fault": "sd_bit_flip", "after": after, "bit": rng.randrange(_BITS[kind])}
         if kind == "forgotten":
-            fault |= {"silent": True, "block": _PAGE_BLOCK + rng.randrange(_PAGE_BLOCKS)}
+            fault |= {"silent": True, "block": page_block + rng.randrange(_PAGE_BLOCKS)}
         elif kind != "read":
             fault["way"] = kind
         faults.append(fault)

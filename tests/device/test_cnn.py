@@ -112,7 +112,7 @@ def test_a_data_set_on_the_card_reads_as_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "data.tds").write_bytes(encoded)
     (tmp_path / "label").write_bytes(struct.pack("<4sII", b"TDSC", len(encoded), zlib.crc32(encoded)).ljust(512, b"\0"))
     code = f"""
-from tercet_device import places, store, kernels, trace
+from tercet_device import places, region, kernels, trace
 class Card:
     def __init__(self):
         self.content = {{}}
@@ -127,7 +127,7 @@ class Card:
             self.content[block + i] = bytes(buffer[512 * i : 512 * i + 512])
 card, place = Card(), [{len(encoded)}, {zlib.crc32(encoded)}]
 trace.emit("empty", found=places.card_data(card, place) is not None)
-first, count = store.prepare(card, {job.DATA_BLOCK} + 200)
+first, count = region.prepare(card, {job.DATA_BLOCK} + 200)
 with open({str(tmp_path / "data.tds")!r}, "rb") as stream:
     content = stream.read()
 card.writeblocks(first + {job.DATA_BLOCK} + 1, content + bytes(-len(content) % 512))

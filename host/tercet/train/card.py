@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The partition on a board's card, made by the board itself: pages first, a data set behind them."""
+"""The partition or file for pages on a board's card, made by the board itself, and the files in it: data sets and weights."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ if '/lib' not in sys.path:
     sys.path.append('/lib')
 from tercet_device import places, trace
 from tercet_device.errors import DeviceError
-from tercet_device.store import prepare
+from tercet_device.{module} import {function} as prepare
 try:
     card = places.open_card({card!r})
-    first, count = prepare(card, {blocks}, {force})
+    first, count = prepare(card, {size}, {force})
     trace.emit("card", first_block=first, blocks=count, card_blocks=card.blocks)
 except DeviceError as error:
     trace.emit("error", kind=error.kind, text=error.text)
@@ -72,22 +72,29 @@ except DeviceError as error:
 
 
 def prepare(
-    board: Board, target: Target, size_bytes: int, force: bool = False, operators: str = "mlp"
+    board: Board, target: Target, size_bytes: int, force: bool = False, operators: str = "mlp", in_file: bool = False
 ) -> dict[str, Any]:  # fmt: skip
-    """`{"first_block","blocks","card_blocks"}` of the page partition, made when it was missing or too small.
+    """`{"first_block","blocks","card_blocks"}` of the card's page partition or page file, made when it was missing or too small.
 
-    Raises InputError for a target without a card, BoardError for what the card says (no card, protected, holds data, too small).
+    On a card that holds neither, a partition is made, or, `in_file`, a file in the FAT filesystem that is there.
+
+    Raises InputError for a target without a card, BoardError for what the card says (no card, protected, holds data, too small,
+    no FAT filesystem, a page file in pieces).
     """
     if not target.card:
         raise InputError(f"{target.name} has no card in its target file")
     session.send(board, dict(session.library_files(target, operators)))
     board.soft_reset()
-    blocks = -(-size_bytes // _BLOCK_BYTES)
+    if in_file:
+        names = {"module": "page_file", "function": "make", "size": size_bytes}
+    else:
+        names = {"module": "region", "function": "prepare", "size": blocks(size_bytes)}
     answer: dict[str, Any] = {}
-    for event in board.run(_PREPARE.format(card=target.card, blocks=blocks, force=force)):
+    for event in board.run(_PREPARE.format(card=target.card, force=force, **names), silence_s=120.0):
         if event["event"] == "error":
             raise session.device_error(event)
-        answer = {key: value for key, value in event.items() if key != "event"}
+        if event["event"] == "card":
+            answer = {key: value for key, value in event.items() if key != "event"}
     return answer
 
 
@@ -103,24 +110,26 @@ def place_files(
     board: Board, target: Target, files: Mapping[int, bytes], image: str = "", operators: str = "mlp",
     progress: Callable[[str, int, int], None] | None = None, room_blocks: int = 0,
 ) -> None:  # fmt: skip
-    """Brings a data set, weights or both onto the card of `board`, behind the pages; what is there already stays.
+    """Brings a data set, weights or both onto the card of `board`; what is there already stays.
 
-    `files`: content by its first block in the partition, where a label stands before it; the partition has `room_blocks` at
-    least. `image` is the file of the card
-    where this machine has it: then it is written there, since the card is not in use; else over the console, which takes a
-    while. Raises what `prepare` raises.
+    `files`: content by its first block in the card's partition or page file, where a label stands before it; that has
+    `room_blocks` at least. `image` is the file of the card where this machine has it: then it is written there, since the card is
+    not in use; else over the console, which takes a while. Raises what `prepare` raises.
     """
     if not files:
         return
     end = max(room_blocks, *(at + 1 + blocks(len(content)) for at, content in files.items()))
     start = prepare(board, target, end * _BLOCK_BYTES, operators=operators)["first_block"]
-    for at, content in files.items():
+    written = False
+    for at, content in sorted(files.items()):
         first = start + at
         label = struct.pack("<4sII", b"TDSC", len(content), card_crc(content)).ljust(_BLOCK_BYTES, b"\0")
         padded = content + bytes(-len(content) % _BLOCK_BYTES)
         if image:
             _to_image(Path(image), first, label + padded)
-        elif not _is_there(board, target, at, content):
+        # behind a file that was another one before, pages may have been written over what was there
+        elif not _is_there(board, target, at, content) or written:
+            written = True
             _over_console(board, first, bytes(_BLOCK_BYTES), None)
             _over_console(board, first + 1, padded, progress)
             _over_console(board, first, label, None)

@@ -65,8 +65,10 @@ except DeviceError as error:
 HINTS = {
     "card_missing": "put a card into the slot, or solve with a RAM budget that needs no pages",
     "card_protected": "slide the card's lock, or take another card",
-    "card_full": "take a larger card; `tercet card prepare` makes room for pages",
-    "card_foreign": "`tercet card prepare` makes a page partition; it writes over data only with --force",
+    "card_full": "take a larger card; `tercet card prepare --size` makes room, with --file in a file beside others",
+    "card_foreign": "`tercet card prepare --file` makes a page file beside the data (FAT16, FAT32); without --file it makes a "
+    "page partition, and writes over data only with --force",
+    "card_file": "`tercet card prepare --file --force` makes the page file anew, of --size; other files stay",
     "card_crc": "shorten the wires, or lower the bus rate in the target file",
     "card_timeout": "the card stalls longer than its specification allows: take another one",
     "random": "flash a firmware with os.urandom, or train with --no-encrypt",
