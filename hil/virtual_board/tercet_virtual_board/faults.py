@@ -3,7 +3,8 @@
 
 Each line names one fault and when it happens: at a virtual time (`"at_ms": 12.5`) or when a counter reaches a value
 (`"after": {"sd_blocks_written": 3}`; counters: sd_blocks_written, sd_blocks_read, console_bytes, resets). Both are
-moments of virtual time, so a run with the same input meets the same fault at the same place.
+moments of virtual time, so a run with the same input meets the same fault at the same place. `"every_ms": 7` brings the fault
+back for ever, so many milliseconds after each time (0.1 at least).
 
     {"fault": "power_cut", "at_ms": 500, "for_ms": 20}          supply of chip and card away; RAM is lost, a block that the
         card was programming is torn
@@ -30,6 +31,7 @@ What has come to pass stands in `faults.json` of the state folder once the board
 `{"fault","at_ms","console_bytes"}`, and how many flips met a transfer.
 """
 
+import bisect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -63,9 +65,11 @@ def load(path: Path) -> list[dict]:
         try:
             fault = json.loads(line)
             fields = FIELDS[fault["fault"]]
-            unknown = set(fault) - fields - {"fault", "at_ms", "after"}
+            unknown = set(fault) - fields - {"fault", "at_ms", "after", "every_ms"}
             if unknown or ("at_ms" in fault) == ("after" in fault) or not set(fault.get("after", {})) <= COUNTERS:
                 raise ValueError(f"unknown {sorted(unknown)}" if unknown else "one of at_ms and after is needed")
+            if fault.get("every_ms", 1) < 0.1:
+                raise ValueError("every_ms is at least 0.1")
         except (ValueError, KeyError, TypeError) as error:
             raise FaultFileError(f"{path}, line {number}: {error}") from error
         faults.append(fault)
@@ -87,7 +91,12 @@ class Faults:
             board.card_slot.on_block = self.check_counters
 
     def _action(self, fault: dict) -> Callable[[], None]:
-        return lambda: self._apply(fault)
+        def act() -> None:
+            self._apply(fault)
+            if "every_ms" in fault:
+                self._at(self._board.chip.view().cycle + int(fault["every_ms"] * CYCLES_PER_MS), act)
+
+        return act
 
     def _apply(self, fault: dict) -> None:
         at_ms = self._board.chip.view().cycle / CYCLES_PER_MS
@@ -100,8 +109,7 @@ class Faults:
         return {"happened": self._happened, "flips_met": card.injected.flips_met if card else 0}
 
     def _at(self, cycle: int, action: Callable[[], None]) -> None:
-        self._timed.append((cycle, action))
-        self._timed.sort(key=lambda entry: entry[0])
+        bisect.insort(self._timed, (cycle, action), key=lambda entry: entry[0])
         self._board.chip.call("fault_at", self._timed[0][0])
 
     def _later(self, fault: dict, action: Callable[[], None]) -> None:

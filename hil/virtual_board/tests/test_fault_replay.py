@@ -62,3 +62,9 @@ def test_a_faults_file_replays_chip_console_and_meter(build_image, tmp_path):
     clean = run(tmp_path / "clean", image, [])
     assert all(a != b for a, b in zip(first, clean, strict=True))
     assert len(clean[2]) - len(first[2]) > 4 * (64 + 7 + 900 - 300)  # samples lost, those of the silence, less the drift
+
+
+def test_a_fault_comes_back_as_often_as_it_is_told(build_image, tmp_path):
+    lines = [{"fault": "meter_lost", "at_ms": 5, "every_ms": 20, "count": 1}]
+    happened = run(tmp_path / "again", build_image("faulty", SOURCE), lines)[3]["happened"]
+    assert [round(entry["at_ms"], 1) for entry in happened] == [5, 25, 45, 65, 85]
