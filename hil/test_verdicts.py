@@ -94,7 +94,8 @@ CAUSES = {
     "a baseline that drifts": (
         {"body": "meter.run('sleep_ms(40)', regions=8)",
          "faults": [
-             {"fault": "meter_load", "at_ms": at, "ua": 300 * 1.03 ** (at / 50), "every_ms": 6000} for at in range(50, 6050, 50)]},
+             {"fault": "meter_load", "at_ms": at, "ua": 300 * 1.03 ** (at / 50), "every_ms": 6000}
+             for at in range(50, 6050, 50)]},
         "baseline_drift"),
     "a meter that fell silent": ({"faults": [{"fault": "meter_silent", "at_ms": 1}]}, "does not answer"),
     "a meter that is not there": ({"meter": "/dev/null-meter"}, "cannot be opened"),
