@@ -15,13 +15,16 @@ _ENTRY = b"TERCET  PAG"
 _ENTRY_BYTES = 32
 # a root directory of FAT32 has so many blocks at most: 65,536 entries
 _ROOT_BLOCKS = 4096
+_PART = 16
 
 
-def find(card, block):
-    """(first block, blocks) of the page file; None when the card, whose block 0 is in `block`, has none.
+def find(card):
+    """(first block, blocks) of the page file; None when the card has none.
 
     Raises DeviceError("card_file") for exFAT and FAT12, for a damaged volume, and for a file that is not contiguous.
     """
+    block = bytearray(BLOCK_BYTES)
+    card.readblocks(0, block)
     volume = _volume(card, block)
     if volume is None:
         return None
@@ -134,12 +137,12 @@ class Volume:
             _refuse("%s on the card leaves the volume's data area" % NAME)
         cluster, last = first, first + count - 1
         while cluster < last:
-            # a block of the table at once
-            part = min(last - cluster, 128 - cluster % 128)
-            expected = array("I" if self._wide else "H", range(cluster + 1, cluster + 1 + part))
+            # some at once, but there may be little memory
+            part = min(last - cluster, _PART - cluster % _PART)
+            expected = bytes(array("I" if self._wide else "H", range(cluster + 1, cluster + 1 + part)))
             self._next(cluster)
             at = cluster % 128 * 4 if self._wide else cluster % 256 * 2
-            if self._block[at : at + len(bytes(expected))] != bytes(expected):
+            if self._block[at : at + len(expected)] != expected:
                 for i in range(cluster, cluster + part):
                     self._follows(first, i)
             cluster += part

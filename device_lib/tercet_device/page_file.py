@@ -6,7 +6,7 @@
 A file that some other machine made is as good: what counts is the check in `fat`.
 """
 
-from tercet_device import fat, region, trace
+from tercet_device import fat, partition, trace
 from tercet_device.errors import DeviceError
 from tercet_device.store import BLOCK_BYTES, DATA_BLOCK
 
@@ -19,27 +19,26 @@ def make(card, nbytes, force=False):
     """(first block, blocks) of a contiguous file of at least `nbytes`, or of the partition or file that is there already.
 
     Raises DeviceError("card_file") where there is no FAT volume, or a page file that does not do and may not be replaced
-    (`force`), "card_full" where the card has no room in one piece.
+    (`force`), "card_full" where a partition is too small, or the card has no room in one piece.
     """
     blocks = -(-nbytes // BLOCK_BYTES)
-    try:
-        found = region.find(card)
-    except DeviceError:
-        if not force:
-            raise
-        found = None
-    if found and found[1] >= blocks and not force:
+    made = partition.find(card)
+    found = made or None if force else made or fat.find(card)
+    if found and found[1] >= blocks:
         return found
-    if found and not force:
-        raise DeviceError("card_file", "the card's page file has %d blocks, %d are needed" % (found[1], blocks))
+    if found:
+        raise DeviceError("card_full" if made else "card_file", "the card's page %s has %d blocks, %d are needed" % (
+            "partition" if made else "file", found[1], blocks))
     volume = _mount(card)
     try:
         _remove(volume, fat.NAME, _PIECES)
+        # without the file it looks at the volume alone
+        fat.find(card)
         _make(card, volume, blocks)
     finally:
         _remove(volume, _PIECES)
         volume.umount()
-    first, blocks = fat.find(card, region.read_block(card, 0))
+    first, blocks = fat.find(card)
     _clear(card, first, blocks)
     return first, blocks
 
@@ -67,13 +66,13 @@ def _make(card, volume, blocks):
         free = status[0] * status[3] // BLOCK_BYTES
         if free < blocks:
             break
-        size = max(blocks, min(region.ROOMY_BLOCKS, free))
+        size = max(blocks, min(partition.ROOMY_BLOCKS, free))
         with volume.open(fat.NAME, "wb") as stream:
             # the driver gives it clusters without writing to them
             stream.seek(size * BLOCK_BYTES - 1)
             stream.write(b"\0")
         try:
-            return fat.find(card, region.read_block(card, 0))
+            return fat.find(card)
         except DeviceError as error:
             trace.emit("pieces", text=error.text)
         volume.rename(fat.NAME, _PIECES + "%02d" % number)

@@ -45,16 +45,19 @@ def once(name, what, *arguments):
 
 
 def card_region(card, blocks=0):
-    """(first block, blocks) of what is tercet's on a card, see `region`: made, on an empty card, where `blocks` are asked for.
+    """(first block, blocks) of what is tercet's on a card: a partition or a file. Nothing where there is none.
 
-    None where there is nothing and no blocks are asked for.
+    Where `blocks` are asked for, an empty card gets a partition. Raises what `partition` and `fat` raise.
     """
-    if not _opened or _opened[0] is not card or _opened[1][1] < blocks:
-        found = once("region", "prepare", card, blocks) if blocks else once("region", "find", card)
-        if not found:
-            return None
-        _opened[:] = card, found
-    return _opened[1]
+    found = _opened[1] if _opened and _opened[0] is card else None
+    if not found:
+        found = once("partition", "find", card)
+        if found is None:
+            found = once("fat", "find", card)
+    if blocks and (not found or found[1] < blocks):
+        found = once("partition", "prepare", card, blocks, found)
+    _opened[:] = card, found
+    return found
 
 
 def open_store(settings, blocks, card=None, *beside):
@@ -71,7 +74,7 @@ def open_store(settings, blocks, card=None, *beside):
 
         return FileStore(settings["path"], blocks)
     card = card or open_card(settings)
-    return BlockStore(card, *once("region", "page_area", card, card_region(card, blocks), blocks, *beside))
+    return BlockStore(card, *once("page_area", "choose", card, card_region(card, blocks), blocks, *beside))
 
 
 def open_pager(store, tensors, encrypted, overlap):

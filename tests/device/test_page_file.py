@@ -10,11 +10,11 @@ from fat_image import OPEN_IMAGE, FatCard, File, pages
 from unix_port import last, run
 
 FIND = """
-from tercet_device import region, trace
+from tercet_device import places, trace
 from tercet_device.errors import DeviceError
 card = Image({path!r})
 try:
-    trace.emit("found", region=region.find(card))
+    trace.emit("found", region=places.card_region(card))
 except DeviceError as error:
     trace.emit("found", region=None, kind=error.kind, text=error.text)
 """
@@ -48,7 +48,7 @@ with volume.open("TERCET.PAG", "rb") as stream:
 with volume.open("LETTER.TXT", "rb") as stream:
     letter = stream.read()
 block = bytearray(512)
-card.readblocks(region.find(card)[0] + 3999 * {card.per_cluster}, block)
+card.readblocks(places.card_region(card)[0] + 3999 * {card.per_cluster}, block)
 trace.emit("read", head=head, tail=tail, letter=letter == {LETTER!r}, last=bytes(block[:4]))
 """
     events = run(code, tmp_path)

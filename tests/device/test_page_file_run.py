@@ -17,11 +17,11 @@ from unix_port import last, prepare_job, run, run_job
 
 SETTINGS = Settings(steps=12, report_every=4, checkpoint_every=3)
 MAKE = """
-from tercet_device import page_file, region, trace
+from tercet_device import page_file, places, trace
 from tercet_device.errors import DeviceError
 card = Image({path!r})
 try:
-    trace.emit("made", region=page_file.make(card, {nbytes}, {force}), again=region.find(card))
+    trace.emit("made", region=page_file.make(card, {nbytes}, {force}), again=places.card_region(card))
 except DeviceError as error:
     trace.emit("made", kind=error.kind, text=error.text)
 """

@@ -19,7 +19,7 @@ FIRST, RUNS, STEPS = 2048, 8, 24
 IMAGE = board_process.FIRMWARE / "nrf52840" / "firmware.hex"
 AREA = """
 import struct
-from tercet_device import region, trace
+from tercet_device import page_area, trace
 from tercet_device.errors import DeviceError
 class Card:
     def readblocks(self, block, buffer):
@@ -32,11 +32,11 @@ class Plan:
         return [(0, 0, {weights})]
 files = {files!r}
 job = {{"result": {result!r}, "checkpoint": {{"every": 1}} if {weights} else None}}
-seen, chance = [], region._chance
+seen, chance = [], page_area._chance
 for drawn in (lambda count: 0, lambda count: count - 1, chance, chance, chance):
-    region._chance = drawn
+    page_area._chance = drawn
     try:
-        seen.append(region.page_area(Card(), ({first}, {count}), {blocks}, job, Plan(), 68))
+        seen.append(page_area.choose(Card(), ({first}, {count}), {blocks}, job, Plan(), 68))
     except DeviceError as error:
         seen.append(error.kind)
 trace.emit("areas", seen=seen)

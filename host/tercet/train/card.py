@@ -61,10 +61,9 @@ if '/lib' not in sys.path:
     sys.path.append('/lib')
 from tercet_device import places, trace
 from tercet_device.errors import DeviceError
-from tercet_device.{module} import {function} as prepare
 try:
     card = places.open_card({card!r})
-    first, count = prepare(card, {size}, {force})
+    first, count = {region}
     trace.emit("card", first_block=first, blocks=count, card_blocks=card.blocks)
 except DeviceError as error:
     trace.emit("error", kind=error.kind, text=error.text)
@@ -85,12 +84,13 @@ def prepare(
         raise InputError(f"{target.name} has no card in its target file")
     session.send(board, dict(session.library_files(target, operators)))
     board.soft_reset()
+    region = f"places.card_region(card, {blocks(size_bytes)})"
     if in_file:
-        names = {"module": "page_file", "function": "make", "size": size_bytes}
-    else:
-        names = {"module": "region", "function": "prepare", "size": blocks(size_bytes)}
+        region = f"places.once('page_file', 'make', card, {size_bytes}, {force})"
+    elif force:
+        region = f"places.once('partition', 'prepare', card, {blocks(size_bytes)}, None, True)"
     answer: dict[str, Any] = {}
-    for event in board.run(_PREPARE.format(card=target.card, force=force, **names), silence_s=120.0):
+    for event in board.run(_PREPARE.format(card=target.card, region=region), silence_s=120.0):
         if event["event"] == "error":
             raise session.device_error(event)
         if event["event"] == "card":
