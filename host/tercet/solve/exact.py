@@ -100,7 +100,7 @@ def _prove(race: Race) -> None:
     if race.over:
         return
     built = race.build()
-    if len(built.rows.names) > FEW_COLUMNS and race.overhead_gap > WIDE_GAP and not race.over:
+    if race.overhead_gap > WIDE_GAP and not race.over:
         _count(race)
     size = len(race.build().rows.names)
     for share in SHARES[-1:] if size < FEW_COLUMNS else SHARES:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Knapsack rows made tight: a budget that no set of tensors can fill exactly is lowered to the fullest set below it.
+"""Knapsack rows made tight and short: what no set of tensors can fill goes, and tensors too small to matter go.
 
-Activations are multiples of a few sizes, so that much of a budget may be out of reach; solutions stay the same, the
-LP relaxation becomes stronger.
+Activations are multiples of a few sizes, so that much of a budget may be out of reach: it is lowered to the fullest set
+below it. Where the small tensors of a row fit together beside any set of the large ones, they do not count. Solutions
+stay the same, the LP relaxation becomes stronger, and solvers see small numbers to derive their cuts from.
 """
 
 from __future__ import annotations
@@ -17,13 +18,29 @@ MOST_SUMS = 1 << 16
 
 
 def tighten(rows: Rows) -> None:
-    """Lowers the right-hand sides of rows over 0/1 columns with positive coefficients."""
+    """Shortens rows over 0/1 columns with positive coefficients, lowers their right-hand sides, divides by what all share."""
     for index, terms in enumerate(rows.row_terms):
         high = rows.row_high[index]
         if not 1 < high < INFINITY or rows.row_low[index] > -INFINITY or len(terms) < 2:
             continue
         if all(a > 0 and rows.whole[c] and rows.high[c] <= 1 for c, a in terms):
-            rows.row_high[index] = _fullest(tuple(sorted(a for _, a in terms)), high)
+            least, high = _binding(tuple(sorted(a for _, a in terms)), high)
+            kept = [(c, a) for c, a in terms if a >= least]
+            unit = gcd(*(a for _, a in kept))
+            rows.row_terms[index] = [(c, a // unit) for c, a in kept]
+            rows.row_high[index] = high // unit
+
+
+@lru_cache(maxsize=4096)
+def _binding(sizes: tuple[int, ...], budget: int) -> tuple[int, int]:
+    """The smallest of the sorted `sizes` that counts, and the right-hand side of what then remains."""
+    total = sum(sizes)
+    for least in sorted(set(sizes), reverse=True):
+        large = tuple(size for size in sizes if size >= least)
+        filled = _fullest(large, budget)
+        if filled + total - sum(large) <= budget:
+            return least, filled
+    return sizes[0], budget
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 """Every strategy against the judge, and the exact one against exhaustive search."""
 
 import importlib.util
+import itertools
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -123,8 +124,26 @@ def test_the_budget_is_lowered_to_what_tensors_can_fill():
     rows.row([(columns[0], 6), *((c, 4) for c in columns[1:])], high=9)
     rows.row([(columns[0], 6), *((c, 4) for c in columns[1:])], high=30)
     knapsack.tighten(rows)
-    assert rows.row_high == [8, 30]
+    assert rows.row_terms[0] == [(columns[0], 3), *((c, 2) for c in columns[1:])]
+    assert rows.row_high[0] == 4
     assert cpsat.solve_rows(rows).objective == -2
+
+
+@given(st.lists(st.sampled_from([1, 2, 5, 16, 32, 64]), min_size=2, max_size=8), st.integers(2, 200))
+def test_rows_made_short_have_the_same_solutions(sizes, budget):
+    rows = Rows()
+    rows.row([(rows.column("x"), size) for size in sizes], high=budget)
+    knapsack.tighten(rows)
+    for chosen in itertools.product((0, 1), repeat=len(sizes)):
+        fits = sum(size * x for size, x in zip(sizes, chosen, strict=True)) <= budget
+        assert fits == (sum(a * chosen[c] for c, a in rows.row_terms[0]) <= rows.row_high[0])
+
+
+def test_small_tensors_beside_large_ones_do_not_count():
+    rows = Rows()
+    rows.row([(rows.column("x"), size) for size in (64, 64, 64, 3, 2)], high=140)
+    knapsack.tighten(rows)
+    assert (rows.row_terms, rows.row_high) == ([[(0, 1), (1, 1), (2, 1)]], [2])
 
 
 def test_counting_bounds_hold_and_are_no_weaker_than_the_relaxation():
