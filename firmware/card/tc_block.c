@@ -60,4 +60,6 @@ void tc_beside(tc_job_t *job, bool long_wait) {
             job->guard->reveal(job->guard->self, block);
         }
     }
+    while (job->guard && job->guard->ahead && job->done < job->count && tc_spim_busy(job) && job->guard->ahead(job->guard->self)) {
+    }
 }

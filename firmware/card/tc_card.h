@@ -30,10 +30,11 @@ typedef struct {
 } tc_port_t;
 
 /* What is done to each block on its way, in order: `protect` fills what is sent from what the caller has, `reveal` follows
- * a block that arrived. */
+ * a block that arrived. `ahead`, if there is one, does a little of what `reveal` will need; false: nothing is left to do. */
 typedef struct {
     void (*protect)(void *self, uint8_t *to, const uint8_t *from, uint32_t count);
     void (*reveal)(void *self, uint8_t *block);
+    bool (*ahead)(void *self);
     void *self;
 } tc_guard_t;
 
@@ -44,6 +45,7 @@ typedef struct {
     /* TC_SLOT_BYTES from which everything is sent: commands from its beginning, a block with token and checksum behind. Where
      * computation goes on beside a transfer, nothing else of its 8 KB RAM block may be touched (errata 195 and 198). */
     uint8_t *slot;
+    uint32_t slot_bytes;
     uint8_t *data;
     uint32_t bytes, block, count;          /* the last block may be partly data; what is missing of it lies in the slot */
     uint32_t done, prepared, checked, revealed, waited, sent_crc;

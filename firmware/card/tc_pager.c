@@ -24,21 +24,16 @@ static void unmask(void) {
     REGISTER(SET_ENABLE) = INTERRUPT_BIT;
 }
 
-static tk_page_t *current(tc_pager_t *pager) { return &pager->queue[pager->head % TC_QUEUE]; }
-
 /* Starts what comes next; a further write of a page has a further nonce. */
 static void begin(tc_pager_t *pager) {
-    tk_page_t *page = current(pager);
+    tk_page_t *page = tc_page(pager);
     tc_kept_t *kept = &pager->kept[page->tensor];
     if (page->opcode == TK_PAGE_OUT) {
         pager->count[1] += ++pager->count[0] == 0;
         kept->written[0] = pager->count[0];
         kept->written[1] = pager->count[1];
     }
-    if (pager->encrypted) {
-        const uint32_t name[4] = {page->tensor, page->block, kept->written[0], kept->written[1]};
-        tc_aead_begin(&pager->aead, (uint8_t *)pager->key, (const uint8_t *)(name + 1), (const uint8_t *)name, sizeof name);
-    }
+    pager->begun = false;
     pager->crc = 0;
     pager->job->guard = &pager->guard;
     tc_start(pager->job, page->opcode == TK_PAGE_OUT, pager->first + page->block, page->data, page->bytes);
@@ -54,6 +49,7 @@ static void protect(void *self, uint8_t *to, const uint8_t *from, uint32_t count
         from = to;
     }
     if (pager->encrypted) {
+        tc_begin_sealing(pager);
         tc_aead_seal(&pager->aead, to, from, TC_BLOCK_BYTES);
         return;
     }
@@ -66,7 +62,7 @@ static void protect(void *self, uint8_t *to, const uint8_t *from, uint32_t count
 static void reveal(void *self, uint8_t *block) {
     tc_pager_t *pager = self;
     if (pager->encrypted) {
-        tc_aead_open(&pager->aead, block, block, TC_BLOCK_BYTES);
+        tc_unseal(pager, block);
     } else {
         pager->crc = tk_crc32(block, TC_BLOCK_BYTES, pager->crc);
     }
@@ -97,7 +93,7 @@ static int32_t settle(tc_pager_t *pager, const tk_page_t *page) {
 
 /* Advances the transfer under way and begins the next one when it has ended. */
 static void turn(tc_pager_t *pager) {
-    tk_page_t *page = current(pager);
+    tk_page_t *page = tc_page(pager);
     int32_t result = pager->head == pager->tail ? TC_RUNNING : tc_advance(pager->job);
     if (result == TC_RUNNING) {
         return;
@@ -196,7 +192,9 @@ static void during(tk_hook_t *hook, bool on) {
 void tc_pager_open(tc_pager_t *pager) {
     pager->hook.record = record;
     pager->hook.during = during;
-    pager->guard = (tc_guard_t){protect, reveal, pager};
+    bool room = pager->encrypted && pager->job->slot_bytes >= TC_SLOT_BYTES + TC_AHEAD * TC_CHACHA_BYTES;
+    pager->stream = room ? (void *)(pager->job->slot + TC_SLOT_BYTES) : NULL;
+    pager->guard = (tc_guard_t){protect, reveal, pager->stream ? tc_make_ahead : NULL, pager};
     pager->head = pager->tail = 0;
     pager->error = TC_DONE;
 }

@@ -7,6 +7,8 @@
 #include "../kernels/tk.h"
 #include "tc_card.h"
 
+/* Key stream that is made while a read waits, in blocks of the cipher: as much as two blocks of the card take. */
+enum { TC_AHEAD = 2 * TC_BLOCK_BYTES / TC_CHACHA_BYTES };
 enum { TC_QUEUE = 8, TC_VECTORS = 64, TC_CARD_INTERRUPT = 47, TC_ATTEMPTS = 3 };
 
 /* What is kept in RAM of a page on the card; without encryption the first word of the tag is the CRC-32. */
@@ -34,7 +36,18 @@ typedef struct {
     uint32_t crc;
     const uint32_t *vectors_before;
     uint32_t *vectors; /* TC_VECTORS of them, at a multiple of 256 */
+    bool begun; /* the cipher, for the page under way */
+    uint32_t made, used; /* blocks of the key stream */
+    uint32_t (*stream)[TC_CHACHA_BYTES / 4]; /* TC_AHEAD of them in what is left of the slot's RAM block; NULL: nothing is */
 } tc_pager_t;
+
+/* The page under way. */
+static inline tk_page_t *tc_page(tc_pager_t *pager) { return &pager->queue[pager->head % TC_QUEUE]; }
+
+/* The cipher's work on pages, in tc_sealing.c: its begin, its share ahead, a block that arrived. */
+void tc_begin_sealing(tc_pager_t *pager);
+bool tc_make_ahead(void *pager);
+void tc_unseal(tc_pager_t *pager, uint8_t *block);
 
 void tc_pager_open(tc_pager_t *pager);
 /* Waits until nothing is under way; 0, or what went wrong. */

@@ -18,7 +18,7 @@ static mp_buffer_info_t words(mp_obj_t o, size_t bytes, int flags) {
 static tc_job_t *job_of(mp_obj_t o) { return words(o, sizeof(tc_job_t), MP_BUFFER_RW).buf; }
 
 /* setup(job, array('I', [spim, cs set, cs clear, cs mask, sck, mosi, miso, unit, then frequency, deadline bytes and delay of the
- * rate and of a slower one]), slot): everything is sent from `slot`, of SLOT_BYTES at least */
+ * rate and of a slower one]), slot): everything is sent from `slot`, of SLOT_BYTES at least; a pager uses what it has beyond */
 static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in, mp_obj_t slot_in) {
     mp_buffer_info_t info = words(settings_in, sizeof(tc_port_t), MP_BUFFER_READ);
     tc_job_t *job = job_of(job_in);
@@ -28,7 +28,9 @@ static mp_obj_t setup(mp_obj_t job_in, mp_obj_t settings_in, mp_obj_t slot_in) {
         port[i] = from[i];
     }
     job->strikes = 0;
-    job->slot = words(slot_in, TC_SLOT_BYTES, MP_BUFFER_RW).buf;
+    info = words(slot_in, TC_SLOT_BYTES, MP_BUFFER_RW);
+    job->slot = info.buf;
+    job->slot_bytes = info.len;
     if (job->lowered) {
         tc_lower_rate(job);
     }
