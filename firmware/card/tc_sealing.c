@@ -42,6 +42,7 @@ void tc_unseal(tc_pager_t *pager, uint8_t *block) {
             make(pager);
         }
         const uint32_t *stream = pager->stream[pager->used++ % TC_AHEAD];
+#pragma GCC unroll 8
         for (int k = 0; k < TC_CHACHA_BYTES / 4; k++) {
             words[k] ^= stream[k];
         }
