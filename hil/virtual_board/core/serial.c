@@ -37,6 +37,11 @@ static uint32_t byte_cycles(const struct peripheral *p)
     }
 }
 
+// What the other end of the wires has to know of a transfer: the pins of clock, output and input, and how many cycles after the
+// clock's edge the input is sampled.
+#define WIRES(p) {(p)->reg[PSEL >> 2], (p)->reg[(PSEL >> 2) + 1], (p)->reg[(PSEL >> 2) + 2], \
+                  (p)->index == 3 ? (p)->reg[RXDELAY >> 2] & 7 : 0}
+
 static uint8_t *dma_buffer(struct board *b, struct peripheral *p, uint32_t pointer, uint32_t bytes, const char *what)
 {
     uint8_t *at = bytes ? ram_pointer(b, pointer, bytes) : NULL;
@@ -59,7 +64,7 @@ static void erratum_begin(struct board *b, const uint8_t *sent, uint32_t bytes)
 static void erratum_end(struct board *b, struct peripheral *p)
 {
     uint32_t bytes = b->spim_bytes[3];
-    uint32_t pins[3] = {p->reg[PSEL >> 2], p->reg[(PSEL >> 2) + 1], p->reg[(PSEL >> 2) + 2]};
+    uint32_t pins[4] = WIRES(p);
     if (b->spim3_disturbed && bytes) {
         b->spim3_violations++;
         b->spim3_tx[random_next(b) % bytes] ^= (uint8_t)(1 + random_next(b) % 255);
@@ -110,7 +115,7 @@ static void spim_start(struct board *b, struct peripheral *p)
         memcpy(sent, tx, tx_bytes);
     memset(received, 0xff, clocked);
     event_set(b, p, EV_STARTED);
-    uint32_t pins[3] = {p->reg[PSEL >> 2], p->reg[(PSEL >> 2) + 1], p->reg[(PSEL >> 2) + 2]};
+    uint32_t pins[4] = WIRES(p);
     if (p->index == 3 && b->spim3_errata)
         erratum_begin(b, sent, clocked);
     else if (b->on_spi && clocked)
@@ -122,7 +127,7 @@ static void spim_start(struct board *b, struct peripheral *p)
 static void spi_byte(struct board *b, struct peripheral *p)
 {
     uint8_t sent = (uint8_t)p->reg[SPI_TXD >> 2], received = 0xff;
-    uint32_t pins[3] = {p->reg[PSEL >> 2], p->reg[(PSEL >> 2) + 1], p->reg[(PSEL >> 2) + 2]};
+    uint32_t pins[4] = WIRES(p);
     if (b->on_spi)
         b->on_spi(now(b), p->index, pins, &sent, &received, 1, byte_cycles(p));
     p->reg[SPI_RXD >> 2] = received;

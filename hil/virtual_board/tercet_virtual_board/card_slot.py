@@ -8,6 +8,7 @@ from pathlib import Path
 from tercet_virtual_board.engine import Chip
 from tercet_virtual_board.options import Options
 from tercet_virtual_board.sd import PROFILES, Card, Medium
+from tercet_virtual_board.sd.sampling import seen
 
 CS, MOSI, MISO, SCK = 44, 45, 46, 47  # P1.00 is 32
 
@@ -77,7 +78,7 @@ class CardSlot:
 
     def _transfer(self, cycle: int, bus: int, pins: list[int], sent: bytes, received, cycles_per_byte: int) -> None:
         del bus
-        clock, mosi, miso = pins
+        clock, mosi, miso, delay = pins
         self._used = True
         if not self.card or not self._powered or not self._selected or clock & 0x8000003F != SCK:
             return
@@ -85,7 +86,7 @@ class CardSlot:
             sent = b"\xff" * len(sent)
         answer = self.card.transfer(cycle, sent, cycles_per_byte)
         if miso & 0x8000003F == MISO:
-            received[:] = answer
+            received[:] = seen(answer, cycles_per_byte, self.card.early, delay)
 
     def was_used(self) -> bool:
         """Whether the bus moved since the last call."""

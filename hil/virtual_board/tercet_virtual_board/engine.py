@@ -75,12 +75,13 @@ class Chip:
     def connect(self, spi, pin, watched_pins: int) -> None:
         """Calls `spi(cycle, bus, pins, tx, rx_buffer, cycles_per_byte)` per transfer and `pin(cycle, pin, level)`.
 
-        `watched_pins`: bit n for pin n (P1.00 is 32). `tx` is bytes; `rx_buffer` a writable ctypes array to fill.
+        `watched_pins`: bit n for pin n (P1.00 is 32). `pins`: clock, output, input, and the cycles from the clock's edge to the
+        sampling of the input. `tx` is bytes; `rx_buffer` a writable ctypes array to fill.
         """
 
         def on_spi(cycle, bus, pins, tx, rx, count, cycles_per_byte):
             sent = c.string_at(tx, count)
-            spi(cycle, bus, pins[0:3], sent, (c.c_uint8 * count).from_address(rx), cycles_per_byte)
+            spi(cycle, bus, pins[0:4], sent, (c.c_uint8 * count).from_address(rx), cycles_per_byte)
 
         self._spi, self._pin, self._watched = library.SPI_CALLBACK(on_spi), pin, watched_pins
         self._register()

@@ -3,6 +3,7 @@
 
 import pytest
 from sd_host import started
+from tercet_virtual_board.sd.sampling import seen, shift
 
 
 def test_a_block_that_power_interrupts_is_torn(medium):
@@ -72,3 +73,15 @@ def test_noise_of_a_fast_clock_spares_a_slow_one(medium):
         host.command(17, 9)
         assert host.read_data() == b"\x55" * 512
     assert host.card.injected.flips_met == 2
+
+
+def test_what_a_bus_sees_depends_on_when_it_samples():
+    at = {hz: 64_000_000 * 8 // hz for hz in (250_000, 8_000_000, 16_000_000, 32_000_000)}
+    assert {shift(per_byte, False, delay) for hz, per_byte in at.items() if hz < 32_000_000 for delay in (0, 1, 2)} == {0}
+    # at high speed the line moves at the edge at which it is sampled
+    assert [shift(at[hz], True, 0) for hz in at] == [0, 0, 0, 0]
+    assert [shift(at[hz], True, 2) for hz in at] == [1, 1, 1, 1]
+    # at default speed there is one moment at 32 MHz, which no card warrants
+    assert [shift(at[32_000_000], False, delay) for delay in (0, 1, 2)] == [-1, 0, 1]
+    assert seen(b"\xfe\x81", at[32_000_000], True, 0) == b"\xfe\x81"
+    assert seen(b"\xfe\x81", at[32_000_000], True, 1) == b"\xfd\x03"

@@ -145,6 +145,6 @@ int main(void)
     board.chip.connect(answer, lambda *_: None, 0)
     board.run(20)
     ticks, first, last, beyond, tx, rx = board.numbers()
-    assert seen == [(2, [3, 4, 5], b"\x01\x02\x03\x5a\x5a\x5a\x5a\x5a", 64)]
+    assert seen == [(2, [3, 4, 5, 0], b"\x01\x02\x03\x5a\x5a\x5a\x5a\x5a", 64)]
     assert 8 * 16 <= ticks <= 8 * 16 + 8  # 8 bytes of 1 us at 16 MHz
     assert (first, last, beyond, tx, rx) == (0x40, 0x47, 0xEE, 3, 8)

@@ -33,6 +33,7 @@ class Card(Transfers):
         self._command = bytearray()
         self._data: bytearray | None = None  # a block that is being received
         self._cycle_per_byte = 0
+        self.early = False  # the line moves at the clock's rising edge
         self._settled = 0  # when the last block will have been programmed
         self._frame_left = 0  # bytes of a command that the host has still to send
 
@@ -58,6 +59,9 @@ class Card(Transfers):
     def transfer(self, cycle: int, sent: bytes, cycles_per_byte: int) -> bytes:
         """What the card answers to `sent`, whose first byte starts at `cycle`."""
         self._cycle_per_byte = cycles_per_byte
+        if not self._out:
+            # after what a switch or a reset is answered with
+            self.early = self.high_speed
         self.fast = 64_000_000 * 8 / cycles_per_byte > DEFAULT_SPEED_HZ
         self.too_fast = self.fast and not self.high_speed
         answer = bytearray(b"\xff") * len(sent)
