@@ -11,13 +11,15 @@ from tercet_device import kernels, trace
 from tercet_device.arena import Arena, reserved_bytes, settle
 from tercet_device.curve import Curve
 from tercet_device.errors import DeviceError
-from tercet_device.places import open_card, open_data, open_pager, open_store, open_weights
+from tercet_device.places import once, open_card, open_data, open_pager, open_store, open_weights
 from tercet_device.plan import Plan
 from tercet_device.step import Step
 from tercet_device.weights import Weights
 
 # step, seed of the order, place in it, Adam's powers, and the learning curve's sums and best
 _STATE = "<III2ddIdII"
+# Between so many steps pages move elsewhere on the card.
+WANDER_STEPS = 1024
 
 
 class Training:
@@ -140,6 +142,12 @@ class Training:
             self.step.run(self.batch())
             self.step.add_metric(curve.sums, 0, 1)
             told = curve.add(self.count, size)
+            if not self.count % WANDER_STEPS and not self.weights.ways:
+                try:
+                    once("wander", "move", self.pager)
+                except MemoryError:
+                    # they stay
+                    pass
             if curve.due(self.count) and curve.judge(self.count, *self.evaluate()) and self.job.get("result"):
                 self.weights.save(self.job["result"], self.card)
             paused = pause is not None and self.count < last and pause(self.count)

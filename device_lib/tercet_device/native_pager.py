@@ -6,9 +6,9 @@ from array import array
 import tercet_card
 
 from tercet_device import _format as f
-from tercet_device.chance import random_bytes
 from tercet_device.errors import DeviceError
 from tercet_device.native_card import KINDS
+from tercet_device.places import once
 
 _FORGED = -7
 
@@ -25,15 +25,13 @@ class NativePager:
             from tercet_device import ram_block
 
             card.send_from(ram_block.take())
-        key = random_bytes(32) if encrypted else b""
-        self._kept = bytearray(tercet_card.KEPT_BYTES * tensors)
-        self._vectors = bytearray(512)
-        self._pager = bytearray(tercet_card.PAGER_BYTES)
+        self.store, self.encrypted, self.overlap = store, encrypted, overlap
+        self._pager, vectors = bytearray(tercet_card.PAGER_BYTES), bytearray(512)
+        self.parts = self._pager, card.job, bytearray(tercet_card.KEPT_BYTES * tensors), vectors
         self._state = array("I", bytes(24))
-        place = array("I", (store.first, store.blocks, overlap))
-        self.hook = tercet_card.open(self._pager, card.job, self._kept, self._vectors, key, place)
+        self.hook = once("wander", "open_native", self)
         if not overlap:
-            card.keep_apart(card.job, self._pager, self._vectors)
+            card.keep_apart(card.job, self._pager, vectors)
         card.pager = self
 
     def drain(self):

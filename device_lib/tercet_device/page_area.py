@@ -6,21 +6,19 @@
 Loaded while a card is opened.
 """
 
+import os
 import struct
 
-from tercet_device import trace
 from tercet_device.errors import DeviceError
-from tercet_device.store import BLOCK_BYTES, DATA_BLOCK
-
-# Pages begin at a multiple of 64 KiB of the card.
-_STEP_BLOCKS = 128
+from tercet_device.store import BLOCK_BYTES, DATA_BLOCK, PLACE_BLOCKS
 
 
 def choose(card, found, blocks, job=None, plan=None, state_bytes=0):
-    """(first block, blocks) for the pages of a run: the larger of the parts before the checkpoints and behind the files.
+    """(first block, blocks, places) for a run's pages in the larger of the parts before the checkpoints and behind the files.
 
-    Where in that part they begin is left to chance, so that runs do not wear out the same blocks. `state_bytes` are those of a
-    checkpoint beside the weights. Raises DeviceError("card_full") where neither has room.
+    They may begin at the first block, or a multiple of PLACE_BLOCKS behind it, at so many places; the first one is a multiple of
+    it, too, where there is room. `state_bytes` are those of a checkpoint beside the weights. Raises DeviceError("card_full")
+    where neither part has room.
     """
     first, count = found
     files_end = _files_end(card, first, count, job and job.get("result"))
@@ -33,11 +31,11 @@ def choose(card, found, blocks, job=None, plan=None, state_bytes=0):
         raise DeviceError(
             "card_full", "%d blocks of pages do not fit beside checkpoints and files: %d are left" % (blocks, high - low))
     low, high = first + low, first + high
-    aligned = low + -low % _STEP_BLOCKS
-    if aligned + blocks <= high:
-        low = aligned + _chance((high - blocks - aligned) // _STEP_BLOCKS + 1) * _STEP_BLOCKS
-    trace.emit("pages", first_block=low, blocks=blocks)
-    return low, blocks
+    aligned = low + -low % PLACE_BLOCKS
+    # without a generator there is no choice
+    if aligned + blocks > high or not hasattr(os, "urandom"):
+        return low, blocks, 1
+    return aligned, blocks, (high - blocks - aligned) // PLACE_BLOCKS + 1
 
 
 def _kept_blocks(job, plan, state_bytes):
@@ -60,14 +58,3 @@ def _files_end(card, first, count, result):
     if result and not isinstance(result, str):
         at = max(at, result[2] + 1 + -(-result[0] // BLOCK_BYTES))
     return min(at, count)
-
-
-def _chance(count):
-    """One of 0 to count - 1; 0 where the firmware has no generator."""
-    from tercet_device.chance import random_bytes
-
-    try:
-        drawn = random_bytes(3)
-    except DeviceError:
-        return 0
-    return (drawn[0] << 16 | drawn[1] << 8 | drawn[2]) % count

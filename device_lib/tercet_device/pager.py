@@ -15,7 +15,7 @@ class Pager:
     """
 
     def __init__(self, store, kernels, tensors, encrypted):
-        self._store, self._kernels = store, kernels
+        self.store, self._kernels = store, kernels
         self._guard = None
         self.hook = 0
         if store:
@@ -32,14 +32,14 @@ class Pager:
         guard.begin(index, block, True)
         for at in range(0, whole, guard.PIECE_BYTES):
             piece = view[offset + at : offset + min(whole, at + guard.PIECE_BYTES)]
-            self._store.write(block + at // BLOCK_BYTES, guard.protect(piece))
+            self.store.write(block + at // BLOCK_BYTES, guard.protect(piece))
         if whole < nbytes:
             buffer = view[bounce : bounce + BLOCK_BYTES]
             rest = nbytes - whole
             buffer[:rest] = view[offset + whole : offset + nbytes]
             # what else stood there must not reach the card
             self._kernels.fill(buffer[rest:], 0)
-            self._store.write(block + whole // BLOCK_BYTES, guard.protect(buffer))
+            self.store.write(block + whole // BLOCK_BYTES, guard.protect(buffer))
         guard.keep(index)
         if counted:
             self._out += nbytes
@@ -60,10 +60,10 @@ class Pager:
         whole = nbytes - nbytes % BLOCK_BYTES
         if whole:
             part = view[offset : offset + whole]
-            self._store.read(block, part)
+            self.store.read(block, part)
             self._guard.reveal(part)
         if whole < nbytes:
             buffer = view[bounce : bounce + BLOCK_BYTES]
-            self._store.read(block + whole // BLOCK_BYTES, buffer)
+            self.store.read(block + whole // BLOCK_BYTES, buffer)
             self._guard.reveal(buffer)
             view[offset + whole : offset + nbytes] = buffer[: nbytes - whole]

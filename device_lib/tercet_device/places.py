@@ -74,7 +74,9 @@ def open_store(settings, blocks, card=None, *beside):
 
         return FileStore(settings["path"], blocks)
     card = card or open_card(settings)
-    return BlockStore(card, *once("page_area", "choose", card, card_region(card, blocks), blocks, *beside))
+    store = BlockStore(card, *once("page_area", "choose", card, card_region(card, blocks), blocks, *beside))
+    once("wander", "begin", store)
+    return store
 
 
 def open_pager(store, tensors, encrypted, overlap):

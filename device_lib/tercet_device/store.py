@@ -6,15 +6,18 @@ from tercet_device.errors import DeviceError
 BLOCK_BYTES = 512
 # Files begin 8 MiB behind the beginning of what is tercet's on a card; checkpoints lie before them.
 DATA_BLOCK = 16384
+# 64 KiB
+PLACE_BLOCKS = 128
 # how much of a file on the card is kept in RAM: a row of MNIST in one transfer
 _KEPT_BLOCKS = 3
 
 
 class BlockStore:
-    """Pages in `blocks` blocks of a block device from block `first` on."""
+    """Pages in `blocks` blocks of a block device from block `first` on, or from one of `places` that are PLACE_BLOCKS apart."""
 
-    def __init__(self, device, first, blocks):
+    def __init__(self, device, first, blocks, places=1):
         self.device, self.first, self.blocks = device, first, blocks
+        self.low, self.places = first, places
 
     def write(self, block, data):
         self._check(block, data)

@@ -52,13 +52,14 @@ class Weights:
     def __init__(self, plan, arena, pager, kernels):
         self._plan, self._arena, self._pager, self._kernels = plan, arena, pager, kernels
         self.nbytes = sum(nbytes for _, _, nbytes in plan.persistents())
-        self._ways = {index: None for index, offset, _ in plan.persistents() if offset == f.ABSENT}
-        if self._ways:
+        # of those that live on the card between steps
+        self.ways = {index: None for index, offset, _ in plan.persistents() if offset == f.ABSENT}
+        if self.ways:
             self._find_ways()
 
     def _find_ways(self):
         """(block, offset, bounce) by which a step brings each tensor in that lives on the card: nothing that stays is there."""
-        plan, ways = self._plan, self._ways
+        plan, ways = self._plan, self.ways
         for i in range(plan.count):
             opcode, _, index, operand, dim = plan.record(i)
             if opcode == f.PAGE_IN and index in ways and ways[index] is None:
@@ -72,7 +73,7 @@ class Weights:
         """
         pager, memory = self._pager, self._arena.memory
         for index, offset, nbytes in self._plan.persistents():
-            way = self._ways.get(index)
+            way = self.ways.get(index)
             if not way:
                 yield self._arena.view(offset, nbytes)
                 continue

@@ -46,12 +46,13 @@ def data() -> PackedData:
 
 
 def job(
-    actions: str, optimizer: dict[str, object], steps: int = 12, settings: Settings | None = None
-) -> tuple[Graph, Plan, Job, PackedData]:
+    actions: str, optimizer: dict[str, object], steps: int = 12, settings: Settings | None = None,
+    overlap: bool = False,
+) -> tuple[Graph, Plan, Job, PackedData]:  # fmt: skip
     """Graph, plan, job and data by the schedule of that name."""
     graph = training_graph(MODEL, BATCH, optimizer=optimizer)
     schedule = Schedule(tuple({"keep_all": keep_all, "frugal": frugal}[actions](graph)))
-    plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=4096)
+    plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=4096, overlap=overlap)
     packed = data()
     settings = settings or Settings(steps=steps, metered_steps=4, report_every=4, baseline_ms=1)
     return graph, plan, make_job(graph, plan, initialise(MODEL, 1), packed, TARGET, settings), packed

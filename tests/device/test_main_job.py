@@ -98,7 +98,7 @@ def test_runs_repeat_to_the_cycle_under_any_load(folder: Path, tmp_path: Path, r
     digests = []
     for attempt in range(10 if whole else 3):
         with repeated_runs.host_load(attempt % 3):
-            digests.append(place.run(f"run-{attempt}", 1.2 * STEPS * step_ms + 3000))
+            digests.append(place.run(f"run-{attempt}", 1.2 * STEPS * step_ms + 3500))
     assert all(digest == digests[0] for digest in digests)
     paged_blocks = sum(graph.tensors[name].nbytes for name in schedule.paged_out) // 512
     assert digests[0]["card_blocks_written"] >= STEPS * paged_blocks > 0
