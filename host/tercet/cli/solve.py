@@ -86,11 +86,13 @@ def describe(result: dict[str, Any]) -> str:
 @SEMANTICS
 @click.option("--time-limit", default=60.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processor cores to use.")
+@click.option("--every-place", is_flag=True, help="Leave out no choice of the large weights that live on the card.")
 @options.out_option
 @options.json_option
 def solve(
     source: str, costs: str | None, ram: int, deadline_ms: float | None, card: int | None, card_stall: str | None,
-    strategy: str, semantics: str, time_limit: float, workers: int, out: str | None, as_json: bool,
+    strategy: str, semantics: str, time_limit: float, workers: int, every_place: bool, out: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Find the schedule of least energy for INPUT (a graph or a published instance) within RAM and deadline.
 
@@ -103,7 +105,7 @@ def solve(
     """
     problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms, card_bytes=card)
     with stopping() as stop:
-        found = api.solve(problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop)
+        found = api.solve(problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop, every_place=every_place)
     if out:
         schedules.save(found.schedule, Path(out))
     result = found.to_dict() | _late(problem, source, costs, card_stall, found.schedule)

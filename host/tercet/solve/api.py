@@ -13,7 +13,7 @@ from tercet import artifacts, costs
 from tercet.autodiff import graph as training_graph
 from tercet.autodiff import shape_cost
 from tercet.errors import InfeasibleError, InputError
-from tercet.solve import homes, instance
+from tercet.solve import homes, instance, places
 from tercet.solve.limits import explain_infeasible, floor_bytes
 from tercet.solve.problem import EXACT, POET, Problem, from_graph
 from tercet.solve.solution import Solution
@@ -56,10 +56,11 @@ def load(
 
 def solve(
     problem: Problem, strategy: str = "exact", *, time_limit_s: float = 60.0, workers: int = 2,
-    stop: threading.Event | None = None, **options: Any,
+    stop: threading.Event | None = None, every_place: bool = False, **options: Any,
 ) -> Solution:  # fmt: skip
     """The schedule that a strategy finds, judged by the replay.
 
+    With `every_place` no choice of the large weights that live on the card is left out, where they are few.
     Raises InfeasibleError that names the smallest feasible RAM and deadline, InputError for an unknown strategy.
     """
     if strategy not in STRATEGIES:
@@ -74,7 +75,7 @@ def solve(
         return run(problem, time_limit_s=limit_s, workers=workers, stop=stop, **options)
 
     try:
-        return homes.best(problem, time_limit_s, tried)
+        return (places if every_place else homes).best(problem, time_limit_s, tried)
     except InfeasibleError as error:
         if error.smallest:
             raise

@@ -20,7 +20,8 @@ class Compact:
 
     run[k, i] is 1 iff node i runs again in stage k. out[v] is 1 iff value v is paged out when it is first produced.
     pin[k, v, i] is 1 iff v is paged in right before event (k, i). held[k, v, i] is 1 iff v is in RAM after event (k, i),
-    kept for events that touch v; held[k, v, -1] is 1 iff it is in RAM when stage k begins.
+    kept for events that touch v; held[k, v, -1] is 1 iff it is in RAM when stage k begins. home[w] is 1 iff weight w lives
+    on the card between steps, where that is to be decided.
     """
 
     stages: Stages
@@ -30,6 +31,7 @@ class Compact:
     out: dict[int, int] = field(default_factory=dict)
     pin: dict[tuple[int, int, int], int] = field(default_factory=dict)
     held: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    home: dict[str, int] = field(default_factory=dict)
     peak: int = NONE
     last: list[int] = field(default_factory=list)  # value -> last stage in which it can be of use
     banned: Container[Key] = ()

@@ -15,12 +15,14 @@ from tercet.solve.stages import Stages
 
 
 def build(
-    stages: Stages, objective: str = "energy", *, paging: bool = True, banned: Container[Key] = (), limit: int = 1 << 62
+    stages: Stages, objective: str = "energy", *, paging: bool = True, banned: Container[Key] = (), limit: int = 1 << 62,
+    homes: bool = False,
 ) -> Compact:  # fmt: skip
     """The rows of a problem that minimise `energy` (pJ, static power included), `time` (ns) or `ram` (bytes).
 
     Serial transfers: the CPU waits for each. Budgets that the problem states become rows. What is `banned`, or costs
-    more than `limit` by itself, gets no column.
+    more than `limit` by itself, gets no column. With `homes` the rows also decide which movable weights live on the card, for
+    serial transfers without a deadline or a card's capacity.
     """
     problem = stages.problem
     compact = Compact(stages, Rows(), objective, banned=banned, limit=limit)
@@ -28,6 +30,8 @@ def build(
         total = sum(v.nbytes for v in stages.values) + max((op.workspace_bytes for op in problem.ops), default=0)
         total += max((v.item.bounce_bytes for v in stages.values), default=0)
         compact.peak = compact.rows.column("peak", high=total, cost=1)
+    if homes:
+        _homes(compact)
     _decisions(compact, paging)
     memory = Memory(compact)
     for k in range(len(problem.ops)):
@@ -40,6 +44,15 @@ def build(
     _card(compact)
     tighten(compact.rows)
     return compact
+
+
+def _homes(compact: Compact) -> None:
+    """A column for each movable weight; one on the card pays its way home, if it was written."""
+    for value in compact.stages.values:
+        item = value.item
+        if value.final and item.movable and item.persistent and not item.on_card:
+            back = cost_of(compact, item.out_pj, item.out_ns + item.out_cpu_ns) if value.producer >= 0 else 0
+            compact.home[value.tensor] = compact.rows.column(f"home {value.tensor}", cost=back)
 
 
 def _decisions(compact: Compact, paging: bool) -> None:
@@ -65,6 +78,15 @@ def _decisions(compact: Compact, paging: bool) -> None:
         for position in stages.reads[node]:
             compact.last[position] = max(compact.last[position], last)
     for value in stages.values:
+        home = compact.home.get(value.tensor)
+        if home is not None:
+            compact.out[value.position] = home
+            if value.producer >= 0 and not value.final:
+                # between two updates: a page-out that may be made, of what lives on the card
+                cost = cost_of(compact, value.item.out_pj, value.item.out_ns + value.item.out_cpu_ns)
+                compact.out[value.position] = rows.column(f"out {value.tensor}", cost=cost)
+                rows.row([(compact.out[value.position], 1), (home, -1)], high=0)
+            continue
         at_home = value.item.on_card and value.final
         if paging and value.item.pageable and (at_home or compact.last[value.position] > value.producer):
             item = value.item
@@ -87,6 +109,9 @@ def _end(compact: Compact, memory: Memory) -> None:
         if not value.final or value.item.on_card:
             continue
         terms, fixed = terms_of(memory.now[value.position])
+        if value.tensor in compact.home:
+            rows.row([*terms, (compact.home[value.tensor], 1)], high=1 - fixed, low=1 - fixed)
+            continue
         if value.position in compact.out:
             pin = page_in(compact, value, end, end)
             terms = [*terms, (pin, 1)]

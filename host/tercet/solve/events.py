@@ -26,7 +26,12 @@ class Memory:
     def begin(self, value: Value) -> None:
         """`value` is in RAM when the step begins; a pageable one may leave at once."""
         compact, column = self.compact, ONE
-        if value.item.on_card:
+        home = compact.home.get(value.tensor)
+        if home is not None:
+            column = compact.rows.column(f"held 0 {value.tensor}")
+            compact.rows.row([(column, 1), (home, 1)], high=1, low=1)
+            compact.held[0, value.position, -1] = column
+        elif value.item.on_card:
             column = compact.held[0, value.position, -1] = NONE
         elif value.position in compact.out:
             column = compact.rows.column(f"held 0 {value.tensor}")
@@ -186,6 +191,10 @@ def _hold(compact: Compact, memory: Memory, key: tuple[int, int, int], terms: li
     """A new column: the value may stay in RAM if it was there."""
     column = compact.rows.column(f"held {key[0]} {compact.stages.values[key[1]].tensor} {key[2]}")
     compact.rows.row([(column, 1), *_negative(terms)], high=constant)
+    home = compact.home.get(compact.stages.values[key[1]].tensor)
+    if home is not None:
+        # what lives in RAM never leaves it
+        compact.rows.row([(column, 1), (home, 1)], low=1)
     compact.held[key] = column
     memory.set(key[1], column)
 

@@ -119,11 +119,11 @@ def relax(matrix: Matrix, unit: float, highs: Highs, *, time_limit_s: float = 60
     found = highs.run(matrix.to_proto(unit, None, None), time_limit_s, False)
     if found is None or found["duals"] is None or found["point"] is None:
         return None
-    bound, reduced = _safe_bound(matrix, unit, found["duals"])
+    bound, reduced = safe_bound(matrix, unit, found["duals"])
     return Relaxed(bound * unit, reduced * unit, found["point"], time.perf_counter() - started)
 
 
-def _safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, np.ndarray]:
+def safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, np.ndarray]:
     """A lower bound from any duals, by weak duality over the columns' boxes, less the rounding error of the sums.
 
     Neumaier and Shcherbina, Safe bounds in linear and mixed-integer linear programming (2004).

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import api, bench, brute, compact, cpsat, exact, fastest, knapsack, mip, smallest_ram, totals
+from tercet.solve import api, bench, brute, compact, cpsat, exact, fastest, knapsack, mip, places, smallest_ram, totals
 from tercet.solve.limits import floor_bytes
 from tercet.solve.problem import Problem
 from tercet.solve.replay import replay
 from tercet.solve.rows import Rows
+from tercet.solve.solution import HOMES
 from tercet.solve.stages import stages
 
 _spec = importlib.util.spec_from_file_location("solve_conftest", Path(__file__).with_name("conftest.py"))
@@ -144,6 +145,17 @@ def test_small_tensors_beside_large_ones_do_not_count():
     rows.row([(rows.column("x"), size) for size in (64, 64, 64, 3, 2)], high=140)
     knapsack.tighten(rows)
     assert (rows.row_terms, rows.row_high) == ([[(0, 1), (1, 1), (2, 1)]], [2])
+
+
+def test_every_place_of_large_weights_is_tried():
+    (case,) = [case for case in bench.own() if case.name == "lenet-28"]
+    problem = bench.posed(case)
+    found = api.solve(problem, every_place=True)
+    assert found.status == "optimal" and places.SMALL in found.restrictions and HOMES not in found.restrictions
+    assert replay(problem, found.schedule).legal and found.objective_j <= api.solve(problem).objective_j
+    rows = compact.build(stages(problem), homes=True).rows
+    # the rows round each cost to a picojoule
+    assert cpsat.solve_rows(rows).objective == pytest.approx(found.objective_j * 1e12, abs=100)
 
 
 def test_counting_bounds_hold_and_are_no_weaker_than_the_relaxation():
