@@ -131,3 +131,13 @@ def test_unknown_or_broken_targets_are_named(tmp_path):
     path.write_text('title = "x"')
     with pytest.raises(ArtifactError, match="complete"):
         targets.load(str(path))
+
+
+def test_a_bench_may_let_the_cards_bus_go_faster(file):
+    text = '[bench]\ntarget = "nrf52840dk"\nserial = "/dev/x"\n'
+    usual = targets.load("nrf52840dk").card
+    assert bench.load(file(text)).load_target().card == usual
+    assert bench.load(file(text + "card_max_hz = 32_000_000\n")).load_target().card == {**usual, "max_hz": 32_000_000}
+    for wrong in ('"32 MHz"', "-1", "true"):
+        with pytest.raises(InputError, match="card_max_hz"):
+            bench.load(file(text + f"card_max_hz = {wrong}\n"))
