@@ -44,7 +44,7 @@ def test_a_published_schedule_replays(path):
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "own").glob("*__50.json")), ids=lambda path: path.stem)
-def test_a_schedule_of_our_own_networks_replays_and_is_the_best(path):
+def test_a_schedule_of_our_own_networks_replays_and_none_is_better(path):
     found, name = schedules.load(path), path.stem.removesuffix("__50")
     problem = api.load(
         FOLDER / "own" / f"{name}.graph.json", FOLDER / "own" / f"{name}.costs.json", ram_bytes=found.meta["ram_budget_bytes"]
@@ -54,7 +54,8 @@ def test_a_schedule_of_our_own_networks_replays_and_is_the_best(path):
     assert outcome.legal, outcome.reason
     assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
     again = api.solve(problem, time_limit_s=120)
-    assert again.status == "optimal" and again.objective_j == pytest.approx(outcome.energy_j, rel=1e-6)
+    # whatever local search finds for the places of weights, no choice of them is better
+    assert again.status == "optimal" and again.objective_j >= outcome.energy_j * (1 - 1e-6)
 
 
 def test_more_ram_never_costs_more_energy_whichever_weights_live_on_the_card():

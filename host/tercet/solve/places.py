@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
 
     Problems with a deadline, overlapping transfers, a card's capacity or too many choices are left to `homes.best`.
     """
-    ends = time.perf_counter() + time_limit_s
+    started = time.perf_counter()
+    ends = started + time_limit_s
     choices = _choices(problem) if few(problem) else []
     found = homes.best(problem, time_limit_s / (2 if choices else 1), run)
     proved, bound_j = found.status == "optimal", found.bound_j if found.bound_j is not None else 0.0
@@ -57,7 +59,10 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
     if not choices or not proved or time.perf_counter() > ends:
         return found
     names = (*(name for name in found.restrictions if name != HOMES), SMALL)
-    return replace(found, bound_j=min(found.bound_j or 0.0, max(bound_j, 0.0)), restrictions=names)
+    elapsed = round(time.perf_counter() - started, 6)
+    proof: dict[str, Any] = {"bound_j": min(bound_j, found.objective_j), "restrictions": names, "solve_s": elapsed}
+    schedule = replace(found.schedule, meta={**found.schedule.meta, **proof, "restrictions": list(names)})
+    return replace(found, schedule=schedule, **proof)
 
 
 def few(problem: Problem) -> bool:
