@@ -75,7 +75,9 @@ def solve(
         return run(problem, time_limit_s=limit_s, workers=workers, stop=stop, **options)
 
     try:
-        return (places if every_place else homes).best(problem, time_limit_s, tried)
+        if every_place:
+            return places.best(problem, time_limit_s, tried, stop)
+        return homes.best(problem, time_limit_s, tried)
     except InfeasibleError as error:
         if error.smallest:
             raise

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,9 @@ LOOK_S = 5.0
 Choice = tuple[str, ...]
 
 
-def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], Solution]) -> Solution:
+def best(
+    problem: Problem, time_limit_s: float, run: Callable[[Problem, float], Solution], stop: threading.Event | None = None
+) -> Solution:  # fmt: skip
     """The best that `run(problem, seconds)` finds for any choice of the large weights that live on the card.
 
     Problems with a deadline, overlapping transfers, a card's capacity or too many choices are left to `homes.best`.
@@ -37,13 +40,13 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
     choices = _choices(problem) if few(problem) else []
     found = homes.best(problem, time_limit_s / (2 if choices else 1), run)
     proved, bound_j = found.status == "optimal", found.bound_j if found.bound_j is not None else 0.0
-    for bound_pj, choice in _ranked(problem, choices, ends):
+    for bound_pj, choice in _ranked(problem, choices, ends, stop):
         if bound_pj >= found.objective_j * 1e12:
             break
-        if time.perf_counter() > ends:
+        if time.perf_counter() > ends or (stop and stop.is_set()):
             return found
         placed = homes.placed(problem, choice)
-        if _nothing_below(placed, round(found.objective_j * 1e12), ends - time.perf_counter()):
+        if _nothing_below(placed, round(found.objective_j * 1e12), ends - time.perf_counter(), stop):
             continue
         try:
             other = run(placed, max(0.1, ends - time.perf_counter()))
@@ -56,7 +59,7 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
         bound_j = min(bound_j, other.bound_j if other.bound_j is not None else 0.0)
         if other.objective_j < found.objective_j:
             found = other
-    if not choices or not proved or time.perf_counter() > ends:
+    if not choices or not proved or time.perf_counter() > ends or (stop and stop.is_set()):
         return found
     names = (*(name for name in found.restrictions if name != HOMES), SMALL)
     elapsed = round(time.perf_counter() - started, 6)
@@ -71,11 +74,12 @@ def few(problem: Problem) -> bool:
     return bool(choices) and len(compact.build(stages(problem), homes=True).rows.names) <= MOST_COLUMNS
 
 
-def _nothing_below(problem: Problem, target_pj: int, left_s: float) -> bool:
+def _nothing_below(problem: Problem, target_pj: int, left_s: float, stop: threading.Event | None) -> bool:
     """Whether every schedule of these places costs the target or more; false also where that is not known in time."""
     rows = compact.build(stages(problem), limit=max(target_pj - problem.keep_all_pj, 0)).rows
     rows.row([(column, cost) for column, cost in enumerate(rows.cost) if cost], high=target_pj - 1 - rows.offset)
-    return cpsat.solve_rows(rows, time_limit_s=max(0.1, min(LOOK_S, left_s))).status == "infeasible"
+    answer = cpsat.solve_rows(rows, time_limit_s=max(0.1, min(LOOK_S, left_s)), stop=stop)
+    return answer.status == "infeasible"
 
 
 def _choices(problem: Problem) -> list[Choice]:
@@ -91,15 +95,19 @@ def _choices(problem: Problem) -> list[Choice]:
     return [choice for count in range(len(large) + 1) for choice in combinations(large, count)]
 
 
-def _ranked(problem: Problem, choices: list[Choice], ends: float) -> list[tuple[float, Choice]]:
+def _ranked(
+    problem: Problem, choices: list[Choice], ends: float, stop: threading.Event | None
+) -> list[tuple[float, Choice]]:  # fmt: skip
     """(lower bound in picojoules, choice), the least first; what no LP allows is left out."""
     if not choices:
         return []
     built = compact.build(stages(problem), homes=True)
-    matrix, highs, ranked = mip.Matrix(built.rows), mip.Highs(), []
+    matrix, highs, ranked = mip.Matrix(built.rows), mip.Highs(stop), []
     unit = max(*built.rows.cost, 1) * 10 / mip.UNITS
     try:
         for choice in choices:
+            if stop and stop.is_set():
+                break
             for name, column in built.home.items():
                 matrix.low[column] = matrix.high[column] = float(name in choice)
             bound = _bound(matrix, unit, highs, ends - time.perf_counter())
