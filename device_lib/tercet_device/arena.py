@@ -7,7 +7,9 @@ from tercet_device.errors import DeviceError
 
 CANARY = 0xA5
 GUARD_BYTES = 16
-NURSERY_BYTES = 2048
+# a large arena leaves less room for the hole, and its steps take so long that walking over the arena does not show
+LARGE_BYTES = 128 * 1024
+NURSERY_BYTES, SMALL_NURSERY_BYTES = 2048, 512
 _reserved = []
 _nursery = []
 
@@ -19,7 +21,7 @@ def reserve(nbytes):
     a hole it would walk over the whole arena for each call frame.
     """
     try:
-        _nursery[:] = [bytearray(NURSERY_BYTES)]
+        _nursery[:] = [bytearray(NURSERY_BYTES if nbytes < LARGE_BYTES else SMALL_NURSERY_BYTES)]
         _reserved[:] = [bytearray(nbytes + GUARD_BYTES)]
     except MemoryError:
         # the Arena will tell

@@ -6,9 +6,9 @@ from array import array
 import tercet_card
 
 from tercet_device import _format as f
+from tercet_device.chance import random_bytes
 from tercet_device.errors import DeviceError
 from tercet_device.native_card import KINDS
-from tercet_device.places import once
 
 _FORGED = -7
 
@@ -29,10 +29,15 @@ class NativePager:
         self._pager, vectors = bytearray(tercet_card.PAGER_BYTES), bytearray(512)
         self.parts = self._pager, card.job, bytearray(tercet_card.KEPT_BYTES * tensors), vectors
         self._state = array("I", bytes(24))
-        self.hook = once("wander", "open_native", self)
+        self.hook = self.open()
         if not overlap:
             card.keep_apart(card.job, self._pager, vectors)
         card.pager = self
+
+    def open(self):
+        """Begins where the store begins, under a new key if it encrypts; returns what the kernels take as their hook."""
+        place = array("I", (self.store.first, self.store.blocks, self.overlap))
+        return tercet_card.open(*self.parts, random_bytes(32) if self.encrypted else b"", place)
 
     def drain(self):
         """Waits until nothing is under way."""

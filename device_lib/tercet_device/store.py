@@ -2,6 +2,7 @@
 """Where pages go: a run of blocks of a card or of another block device."""
 
 from tercet_device.errors import DeviceError
+from tercet_device.kernels import copy
 
 BLOCK_BYTES = 512
 # Files begin 8 MiB behind the beginning of what is tercet's on a card; checkpoints lie before them.
@@ -37,7 +38,8 @@ class BlockFile:
 
     def __init__(self, device, first, nbytes):
         self._device, self._first, self._nbytes = device, first, nbytes
-        self._buffer = bytearray(_KEPT_BLOCKS * BLOCK_BYTES)
+        # each view that a read leaves behind brings the next garbage collection closer
+        self._buffer = memoryview(bytearray(_KEPT_BLOCKS * BLOCK_BYTES))
         self._from = self._to = self._at = 0
 
     def __enter__(self):
@@ -61,14 +63,14 @@ class BlockFile:
 
     def readinto(self, buffer):
         size = max(0, min(len(buffer), self._nbytes - self._at))
-        view, done = memoryview(buffer), 0
+        done = 0
         while done < size:
             block = self._at // BLOCK_BYTES
             if not self._from <= block < self._to:
                 self._fill(block, -(-(self._at + size - done) // BLOCK_BYTES) - block)
             begin = self._at - self._from * BLOCK_BYTES
             part = min(size - done, self._to * BLOCK_BYTES - self._at)
-            view[done : done + part] = memoryview(self._buffer)[begin : begin + part]
+            copy(buffer, done, self._buffer[begin : begin + part])
             done += part
             self._at += part
         return size
@@ -77,5 +79,5 @@ class BlockFile:
         """Keeps `count` blocks, as many as the buffer may hold."""
         count = min(count, _KEPT_BLOCKS)
         self._to = self._from
-        self._device.readblocks(self._first + block, memoryview(self._buffer)[: count * BLOCK_BYTES])
+        self._device.readblocks(self._first + block, self._buffer[: count * BLOCK_BYTES])
         self._from, self._to = block, block + count

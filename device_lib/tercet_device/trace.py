@@ -2,12 +2,16 @@
 """What the board tells: tagged JSON lines on the console, levels on the marker pins."""
 
 import json
+import sys
 
 
 def emit(event, **fields):
     """Prints one line that the host picks out of everything else on the console."""
     fields["event"] = event
-    print("@tercet " + json.dumps(fields))
+    # never the whole line in memory
+    print("@tercet ", end="")
+    json.dump(fields, sys.stdout)
+    print()
 
 
 class Markers:

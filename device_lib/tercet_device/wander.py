@@ -4,8 +4,6 @@
 Loaded when a run begins, and now and then in its course.
 """
 
-from array import array
-
 from tercet_device import trace
 from tercet_device.chance import random_bytes
 from tercet_device.store import PLACE_BLOCKS
@@ -26,12 +24,4 @@ def move(pager):
             pager.drain()
         begin(store)
         if pager.hook:
-            open_native(pager)
-
-
-def open_native(pager):
-    """Opens a NativePager where its store begins, under a new key if it encrypts; returns what the kernels take as their hook."""
-    import tercet_card
-
-    place = array("I", (pager.store.first, pager.store.blocks, pager.overlap))
-    return tercet_card.open(*pager.parts, random_bytes(32) if pager.encrypted else b"", place)
+            pager.open()

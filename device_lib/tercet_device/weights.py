@@ -4,6 +4,7 @@
     "TWTS" | graph identity, 8 bytes | u32 bytes | tensors in the plan's order | CRC-32
 """
 
+import binascii
 import hashlib
 import os
 import struct
@@ -122,4 +123,4 @@ class Weights:
         sha = hashlib.sha256()
         for view in self.views(False):
             sha.update(view)
-        return "".join("%02x" % byte for byte in sha.digest())
+        return binascii.hexlify(sha.digest()).decode()

@@ -26,6 +26,7 @@ from tercet.plan_format import Plan
 from tercet.solve import from_graph, solve
 from tercet.solve.schedule import Schedule
 from tercet.train import job, session
+from tercet.train.card import place_files
 from test_page_file_run import make, somebodys
 from unix_port import last, run, run_job
 
@@ -104,6 +105,32 @@ def test_the_optimum_fits_beside_everything_else_on_the_board(tmp_path: Path, op
     assert done["peak_arena_bytes"] == plan.peak_bytes > 155_000
     assert done["bytes_in"] > 0
     assert done["digest"] == last(run_job(order, tmp_path, operators="cnn"), "done")["digest"]
+
+
+@pytest.mark.board
+def test_it_fits_as_well_beside_a_set_on_the_card_with_metered_steps_and_a_rate_that_falls(
+    tmp_path: Path, optimum: tuple[Graph, Schedule]
+) -> None:
+    """What takes the most memory together: as `make lenet` trains, for a few steps."""
+    graph, schedule = optimum
+    graph = replace(graph, optimizer={**graph.optimizer, "schedule": {"name": "cosine"}})
+    plan = lower.lower(graph, schedule, target=TARGET.name, budget_bytes=RAM_BYTES)
+    rng = np.random.default_rng(8)
+    rows = rng.integers(0, 256, (1000, 784)).astype(np.uint8)
+    packed = PackedData(rows, rng.integers(0, 10, 1000), 960, 10, 1 / 255, -0.5)
+    order = job.make_job(graph, plan, initialise(MODEL, 1), packed, TARGET, job.Settings(24, metered_steps=20))
+    assert order.card_files and len(order.settings["rates"]) == 12
+    card = tmp_path / "card.img"
+    started = board_process.start(tmp_path / "state", "--image", IMAGE, "--pace", "max", "--sd", card)
+    try:
+        with Board(started.serial) as board:
+            place_files(board, TARGET, order.card_files, str(card), "cnn", room_blocks=order.card_blocks)
+            session.deploy(board, order, TARGET, "cnn")
+            told = session.run(board, order)
+    finally:
+        started.stop()
+    assert len(told.last("metered")["losses"]) == 20
+    assert told.last("done")["steps"] == 24 and told.last("evaluated")["accuracy"] >= 0
 
 
 @pytest.mark.board

@@ -97,7 +97,7 @@ def make_job(
     description = {
         "plan": f"{FOLDER}/plan.bin",
         **data_place(encoded, target), **weights_place(start, on_card, target),
-        "result": result, "board_id": plan_format.board_id(target.name), "tensors": len(graph.tensors),
+        "result": result, "board_id": plan_format.board_id(target.name), "tensors": _paged_tensors(plan),
         "overlap": bool(plan.flags & plan_format.FLAG_OVERLAP),
         "arena_bytes": plan.arena_bytes,
         "rates": rate_plateaus(graph.optimizer, settings.steps),
@@ -190,6 +190,13 @@ def rate_plateaus(optimizer: dict[str, Any], steps: int) -> list[list[float]]:
         if not plateaus or plateaus[-1][1] != rate:
             plateaus.append([first, rate])
     return plateaus
+
+
+def _paged_tensors(plan: Plan) -> int:
+    """One more than the highest index of a tensor that ever lies on the card: the board keeps something of each page by index."""
+    moved = [record.index for record in plan.records if record.opcode in (plan_format.PAGE_OUT, plan_format.PAGE_IN)]
+    absent = [tensor.index for tensor in plan.persistents if tensor.offset == plan_format.ABSENT]
+    return 1 + max([*moved, *absent], default=-1)
 
 
 def _store(plan: Plan, target: Target, settings: Settings) -> dict[str, Any] | None:
