@@ -2,7 +2,6 @@
 """Where pages go: a run of blocks of a card or of another block device."""
 
 from tercet_device.errors import DeviceError
-from tercet_device.kernels import copy
 
 BLOCK_BYTES = 512
 # Files begin 8 MiB behind the beginning of what is tercet's on a card; checkpoints lie before them.
@@ -38,6 +37,10 @@ class BlockFile:
 
     def __init__(self, device, first, nbytes):
         self._device, self._first, self._nbytes = device, first, nbytes
+        # what only keeps pages needs no kernels
+        from tercet_device.kernels import copy
+
+        self._copy = copy
         # each view that a read leaves behind brings the next garbage collection closer
         self._buffer = memoryview(bytearray(_KEPT_BLOCKS * BLOCK_BYTES))
         self._from = self._to = self._at = 0
@@ -70,7 +73,7 @@ class BlockFile:
                 self._fill(block, -(-(self._at + size - done) // BLOCK_BYTES) - block)
             begin = self._at - self._from * BLOCK_BYTES
             part = min(size - done, self._to * BLOCK_BYTES - self._at)
-            copy(buffer, done, self._buffer[begin : begin + part])
+            self._copy(buffer, done, self._buffer[begin : begin + part])
             done += part
             self._at += part
         return size
