@@ -11,6 +11,7 @@ from tercet.solve import schedule as schedules
 from tercet.solve.baselines.keep_all import peak_bytes
 from tercet.solve.problem import POET
 from tercet.solve.replay import replay
+from tercet.solve.solution import HOMES
 
 FOLDER = Path(__file__).parents[1] / "schedules"
 PUBLISHED = sorted(FOLDER.glob("*__*__*.json"))
@@ -53,9 +54,12 @@ def test_a_schedule_of_our_own_networks_replays_and_none_is_better(path):
     outcome = replay(problem, found)
     assert outcome.legal, outcome.reason
     assert outcome.energy_j == pytest.approx(found.meta["objective_j"], rel=1e-12)
-    again = api.solve(problem, time_limit_s=120)
-    # whatever local search finds for the places of weights, no choice of them is better
-    assert again.status == "optimal" and again.objective_j >= outcome.energy_j * (1 - 1e-6)
+    best = api.solve(problem, every_place=True, time_limit_s=240)
+    assert best.status == "optimal" and HOMES not in best.restrictions
+    assert best.objective_j == pytest.approx(outcome.energy_j, rel=1e-6)
+    # local search for the places of weights may miss them: the demo's by 13 %
+    found = api.solve(problem, time_limit_s=120)
+    assert found.status == "optimal" and best.objective_j * (1 - 1e-6) <= found.objective_j <= 1.15 * best.objective_j
 
 
 def test_more_ram_never_costs_more_energy_whichever_weights_live_on_the_card():
