@@ -30,6 +30,10 @@ def decode(compact: Compact, solution: Sequence[int], strategy: str) -> Schedule
                     actions.append(PageIn(tensor))
                     live[tensor] = position
             op = problem.ops[node]
+            if k != node and all(stages.values[position].tensor in live for position in stages.writes[node]):
+                # a solution that is not the best may run a node of several outputs again for nothing
+                _frees(compact, on, actions, live, k, node)
+                continue
             actions.append(Recompute(op.name) if k != node else Update(op.name) if op.mutates else Compute(op.name))
             for new, old in stages.taken[node].items():
                 live.pop(stages.values[old].tensor, None)

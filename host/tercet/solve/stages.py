@@ -67,7 +67,7 @@ def stages(problem: Problem, *, forward_reruns: bool = True, rerun: bool = True)
     first = (
         0
         if forward_reruns
-        else next((k for k, op in enumerate(problem.ops) if op.phase not in ("input", "forward")), 0)
+        else next((k for k, op in enumerate(problem.ops) if op.phase not in ("input", "forward", "update")), 0)
     )
     events = [[i for i in range(k) if k >= first and last_rerun[i] >= k] + [k] for k in range(count)]
     return Stages(problem, values, reads, writes, taken, last_rerun, events)
