@@ -7,17 +7,17 @@ import threading
 import time
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import compact, cpsat, guidance, mip, search, totals
+from tercet.solve import coarse, compact, cpsat, guidance, mip, search, totals
 from tercet.solve.decode import decode
-from tercet.solve.problem import Problem
+from tercet.solve.problem import EXACT, Problem, with_gradients_in_ram
 from tercet.solve.race import Race
 from tercet.solve.schedule import Schedule
 from tercet.solve.solution import Solution, judged
 from tercet.solve.stages import stages
-from tercet.solve.tidy import tidy
 
 ONCE = "a node runs at most once between two first executions"
 LATE = "nothing runs again before the loss"
+STAY = "no gradient leaves RAM or is computed again before its last use"
 SMALL_COLUMNS = 1500
 # Where, between the bound and the best schedule, branch and bound looks first.
 SHARES = (0.06, 0.25, 0.6, 1.0)
@@ -35,28 +35,36 @@ FEW_COLUMNS = 8000
 
 def exact(
     problem: Problem, *, time_limit_s: float = 60.0, workers: int = 2, stop: threading.Event | None = None,
-    forward_reruns: bool = True, rerun: bool = True, paging: bool = True, hint: Schedule | None = None,
+    forward_reruns: bool = True, rerun: bool = True, paging: bool = True, gradients_stay: bool = False,
+    hint: Schedule | None = None,
 ) -> Solution:  # fmt: skip
     """The schedule of least energy within the problem's budgets, with its proof or its bound.
 
-    Without `forward_reruns`, `rerun` or `paging` the problem is restricted, and the bound holds for that. Raises
-    InfeasibleError when there is no schedule, TercetError when none was found in time.
+    Without `forward_reruns`, `rerun` or `paging`, or with `gradients_stay`, the problem is restricted, and the bound holds for
+    that. Raises InfeasibleError when there is no schedule, TercetError when none was found in time.
     """
     started = time.perf_counter()
-    view = stages(problem, forward_reruns=forward_reruns, rerun=rerun)
-    names = (ONCE,) * rerun + (LATE,) * (rerun and not forward_reruns)
+    posed = with_gradients_in_ram(problem) if gradients_stay else problem
+    rough = coarse.coarse(posed) if problem.semantics == EXACT else None
+    names = (ONCE,) * rerun + (LATE,) * (rerun and not forward_reruns) + (STAY,) * gradients_stay
     names += ("nothing runs again",) * (not rerun) + ("nothing is paged",) * (not paging)
-    options = {"paging": paging, "rerun": rerun}
-    race = Race(problem, view, started + time_limit_s, workers, stop, names, started, options=options)
-    race.bound_pj = problem.keep_all_pj
-    if hint is not None:
-        race.offer(hint)
-    try:
-        _search(race, min(0.02 * time_limit_s, _effort(problem)))
-        _prove(race)
-        race.linger()
-    finally:
-        race.close()
+    parts = (posed,) if rough is None else (rough, posed)
+    names += (coarse.ROUGHLY,) * (rough is not None)
+    race: Race | None = None
+    for part in parts:
+        view = stages(part, forward_reruns=forward_reruns, rerun=rerun)
+        following = Race(
+            part, view, started + time_limit_s, workers, stop, names, started, options={"paging": paging, "rerun": rerun},
+            whole=None if part is posed else posed, bound_pj=race.bound_pj if race is not None else problem.keep_all_pj,
+        )  # fmt: skip
+        hint = race.best if race is not None else hint
+        if hint is not None:
+            (following.take if following.whole else following.offer)(hint)
+        race = following
+        _run(race, time_limit_s)
+        if race.proved or race.left_s <= 0 or (stop is not None and stop.is_set()):
+            break
+    assert race is not None
     if race.best is None:
         raise TercetError(f"no schedule found within {time_limit_s:g} s", hint="raise --time-limit")
     return judged(
@@ -65,9 +73,22 @@ def exact(
     )  # fmt: skip
 
 
+def _run(race: Race, time_limit_s: float) -> None:
+    """Searches and proves; what a coarse problem cannot have is for the whole one to settle."""
+    try:
+        _search(race, min(0.02 * time_limit_s, _effort(race.problem)))
+        _prove(race)
+        race.linger()
+    except InfeasibleError:
+        if race.whole is None:
+            raise
+    finally:
+        race.close()
+
+
 def _search(race: Race, effort_s: float) -> None:
     """The first schedules: whatever fits, then a short climb with the card, without it, and with the card alone."""
-    problem, paging, rerun = race.problem, race.options["paging"], race.options["rerun"]
+    problem, paging, rerun = race.roomy, race.options["paging"], race.options["rerun"]
     found = search.search(problem, time_limit_s=0.0, paging=paging, rerun=rerun)
     if found is not None:
         race.offer(found)
@@ -114,7 +135,7 @@ def _count(race: Race) -> None:
     """Raises the bound by a branch and bound in which only the numbers of executions and transfers are whole."""
     built = race.build()
     whole = totals.count(built)
-    unit, offset = _unit(race, built), built.rows.offset
+    unit, offset = race.unit(built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS
     found = mip.branch(
         mip.Matrix(built.rows), unit, race.highs, cutoff=race.best_pj - offset - margin if race.best else None,
@@ -149,9 +170,9 @@ def _look_nearby(race: Race, built: compact.Compact) -> None:
     if relaxed is None or race.best is None:
         return
     room = race.best_pj - built.rows.offset - relaxed.bound
-    near = race.build(left_out=guidance.far(built, relaxed.point, relaxed.reduced, room))
+    near = race.build(spare=True, left_out=guidance.far(built, relaxed.point, relaxed.reduced, room))
     found = mip.branch(
-        mip.Matrix(near.rows), _unit(race, near), race.highs, cutoff=race.best_pj - 1 - near.rows.offset,
+        mip.Matrix(near.rows), race.unit(near), race.highs, cutoff=race.best_pj - 1 - near.rows.offset,
         time_limit_s=NEARBY * race.left_s, gap=NEARBY_GAP,
     )  # fmt: skip
     if found.point is not None:
@@ -175,23 +196,16 @@ def _answered(race: Race, built: compact.Compact, answer: cpsat.Answer) -> None:
             raise InfeasibleError("no schedule meets the budgets")
         race.bound_pj, race.proved = race.best_pj, True
         return
-    if answer.values is not None:
-        race.offer(decode(built, answer.values, "exact"))
+    fits = answer.values is None or race.offer(decode(built, answer.values, "exact"))
     if answer.bound is not None:
         race.bound_pj = max(race.bound_pj, min(answer.bound, race.best_pj))
-    race.settle(answer.status == "optimal")
-
-
-def _unit(race: Race, built: compact.Compact) -> float:
-    """Picojoules a unit of the scaled objective."""
-    scale = race.best_pj - built.rows.offset if race.best is not None else max(built.rows.cost, default=1)
-    return max(scale, 1) / mip.UNITS
+    race.settle(answer.status == "optimal", fits)
 
 
 def _fix(race: Race, built: compact.Compact, target_pj: int) -> bool:
     """The LP bound and what it rules out below the target; whether another round may rule out more."""
     matrix = mip.Matrix(built.rows)
-    relaxed = mip.relax(matrix, _unit(race, built), race.highs, time_limit_s=race.left_s)
+    relaxed = mip.relax(matrix, race.unit(built), race.highs, time_limit_s=race.left_s)
     if relaxed is None:
         return False
     race.relaxed = relaxed
@@ -220,7 +234,7 @@ def _rule_out(race: Race, built: compact.Compact, relaxed: mip.Relaxed, target_p
 
 def _by_branching(race: Race, built: compact.Compact, target_pj: int, limit_s: float) -> None:
     """Branch and bound over what is left, below the target."""
-    unit, offset = _unit(race, built), built.rows.offset
+    unit, offset = race.unit(built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS
     cutoff = target_pj - offset - margin if race.best is not None else None
     found = mip.branch(mip.Matrix(built.rows), unit, race.highs, cutoff=cutoff, time_limit_s=limit_s)
@@ -230,20 +244,6 @@ def _by_branching(race: Race, built: compact.Compact, target_pj: int, limit_s: f
         race.bound_pj = max(race.bound_pj, target_pj - margin)
         race.proved = target_pj >= race.best_pj
         return
-    if found.point is not None:
-        race.offer(decode(built, found.point.tolist(), "exact"))
+    fits = found.point is None or race.offer(decode(built, found.point.tolist(), "exact"))
     race.bound_pj = max(race.bound_pj, min(found.bound + offset, target_pj, race.best_pj) - margin)
-    race.settle(found.status == "optimal")
-
-
-def extreme(problem: Problem, objective: str, *, time_limit_s: float = 30.0, workers: int = 2) -> Solution:
-    """The schedule of least `time` or `ram` within the problem's other budgets; its `bound_j` is not set.
-
-    Raises InfeasibleError when there is none.
-    """
-    built = compact.build(stages(problem), objective)
-    answer = cpsat.solve_rows(built.rows, time_limit_s=time_limit_s, workers=workers)
-    if answer.values is None:
-        raise InfeasibleError("no schedule meets the budgets")
-    schedule = tidy(problem, decode(built, answer.values, f"least {objective}"))
-    return judged(problem, schedule, bound_pj=None, solve_s=answer.solve_s, restrictions=(ONCE,))
+    race.settle(found.status == "optimal", fits)

@@ -8,13 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import search
-from tercet.solve.exact import exact, extreme
+from tercet.solve import compact, cpsat, search
+from tercet.solve.decode import decode
+from tercet.solve.exact import ONCE, exact
 from tercet.solve.problem import Problem
 from tercet.solve.replay import check
 from tercet.solve.schedule import Runs, say
 from tercet.solve.solution import Solution, judged
 from tercet.solve.stages import stages
+from tercet.solve.tidy import tidy
 from tercet.units import format_bytes
 
 # Up to this many events CP-SAT finds the smallest RAM; beyond, bisection over searches does.
@@ -37,6 +39,19 @@ def _timed(problem: Problem) -> Problem:
         for name, item in problem.items.items()
     }
     return replace(problem, ops=ops, items=items, baseline_mw=0.0)
+
+
+def extreme(problem: Problem, objective: str, *, time_limit_s: float = 30.0, workers: int = 2) -> Solution:
+    """The schedule of least `time` or `ram` within the problem's other budgets; its `bound_j` is not set.
+
+    Raises InfeasibleError when there is none.
+    """
+    built = compact.build(stages(problem), objective)
+    answer = cpsat.solve_rows(built.rows, time_limit_s=time_limit_s, workers=workers)
+    if answer.values is None:
+        raise InfeasibleError("no schedule meets the budgets")
+    schedule = tidy(problem, decode(built, answer.values, f"least {objective}"))
+    return judged(problem, schedule, bound_pj=None, solve_s=answer.solve_s, restrictions=(ONCE,))
 
 
 def smallest_ram(problem: Problem, *, time_limit_s: float = 30.0) -> Solution:

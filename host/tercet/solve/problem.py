@@ -142,6 +142,17 @@ class Problem:
         return self.first_pj + round(self.baseline_mw * self.first_ns)
 
 
+def with_gradients_in_ram(problem: Problem) -> Problem:
+    """The same problem, restricted: what the backward phase computes stays in RAM until its last use."""
+    later = [op for op in problem.ops if op.phase not in ("input", "forward")]
+    names, gradients = {op.name for op in later}, {tensor for op in later for tensor in op.outputs}
+    ops = tuple(replace(op, again=False) if op.name in names else op for op in problem.ops)
+    items = {
+        name: replace(item, pageable=False) if name in gradients else item for name, item in problem.items.items()
+    }
+    return replace(problem, ops=ops, items=items)
+
+
 def _check(problem: Problem) -> None:
     """Raises InputError unless names resolve, each tensor is produced once and before it is read, and sizes are not negative."""
     where = f"problem {problem.name}"

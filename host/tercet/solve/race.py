@@ -6,9 +6,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tercet.solve import compact, mip, search
+from tercet.solve import coarse, compact, mip, search
 from tercet.solve.columns import Key
 from tercet.solve.helper import Helper
 from tercet.solve.overlap import hide
@@ -47,8 +47,12 @@ class Race:
     relaxed: mip.Relaxed | None = None
     highs: mip.Highs = field(default_factory=mip.Highs)
     seeker: Helper = field(default_factory=Helper)
+    whole: Problem | None = None  # what `problem` is the coarse form of
 
     def __post_init__(self) -> None:
+        # schedules of a coarse problem are looked for where what is put back into them has room
+        self.roomy = self.problem if self.whole is None else coarse.with_room(self.problem, self.whole)
+        self.roomy_view = self.view if self.whole is None else replace(self.view, problem=self.roomy)
         self.highs.stop, self.highs.meanwhile = self.stop, self.listen
 
     def seek(self, guides: Sequence[Policy] = ()) -> None:
@@ -59,7 +63,7 @@ class Race:
         self.seeker.close()
         self.searches += 1
         self.seeker.begin(
-            "tercet.solve.search:improve", problem=self.problem, time_limit_s=self.left_s, seed=1 + self.searches,
+            "tercet.solve.search:improve", problem=self.roomy, time_limit_s=self.left_s, seed=1 + self.searches,
             guides=list(guides), paging=self.options["paging"], rerun=self.options["rerun"],
         )  # fmt: skip
 
@@ -99,35 +103,57 @@ class Race:
         """The share of the best schedule's overhead that is open."""
         return (self.best_pj - self.bound_pj) / max(self.best_pj - self.problem.keep_all_pj, 1)
 
-    def offer(self, schedule: Schedule) -> None:
-        """A schedule that may be better than the best one; the replay decides."""
+    def unit(self, built: compact.Compact) -> float:
+        """Picojoules a unit of the scaled objective."""
+        scale = self.best_pj - built.rows.offset if self.best is not None else max(built.rows.cost, default=1)
+        return max(scale, 1) / mip.UNITS
+
+    def offer(self, schedule: Schedule) -> bool:
+        """A schedule that may be better than the best one; the replay decides. Whether it is one at all."""
         schedule = hide(self.problem, tidy(self.problem, schedule))
-        outcome = replay(self.problem, schedule)
+        if self.whole is None:
+            return self.take(schedule)
+        check(self.problem, schedule)
+        return self.take(coarse.lifted(self.whole, schedule))
+
+    def take(self, schedule: Schedule) -> bool:
+        """`offer` for a schedule of the whole problem."""
+        problem = self.whole or self.problem
+        outcome = replay(problem, schedule)
         if not outcome.legal:
-            # with overlap the rows only bound the makespan: a solution of theirs may be late, and nothing worse
-            if self.problem.overlap and self.problem.deadline_ns is not None:
-                return
-            check(self.problem, schedule)
+            # a schedule of the coarse problem may need some bytes more; with overlap the rows only bound the makespan:
+            # a solution of theirs may be late, and nothing worse
+            if self.whole is not None or (problem.overlap and problem.deadline_ns is not None):
+                return False
+            check(problem, schedule)
         if outcome.energy_pj < self.best_pj:
             self.best, self.best_pj = schedule, outcome.energy_pj
         if self.first_s is None:
             self.first_s = time.perf_counter() - self.started
+        return True
 
-    def settle(self, rows_optimal: bool) -> None:
-        """The rows are solved: the schedule is optimal, unless overlap lets the schedule cost more than its rows."""
+    def settle(self, rows_optimal: bool, fits: bool) -> None:
+        """The rows are solved: the schedule is optimal, unless it does not fit the whole problem, or overlap lets it cost more
+        than its rows."""
         if not self.problem.overlap:
-            self.proved = rows_optimal
+            self.proved, self.exhausted = rows_optimal and fits, rows_optimal
         elif rows_optimal:
             # the makespan's column counts whole microseconds
             self.proved = self.bound_pj + self.problem.baseline_mw * 1000 >= self.best_pj
             self.exhausted = True
 
-    def build(self, target_pj: int | None = None, left_out: Collection[Key] = ()) -> compact.Compact:
-        """The rows of what can still be better than the target (the best schedule by default), without the columns `left_out`."""
+    def build(
+        self, target_pj: int | None = None, left_out: Collection[Key] = (), spare: bool = False
+    ) -> compact.Compact:  # fmt: skip
+        """The rows of what can still be better than the target (the best schedule by default), without the columns `left_out`.
+
+        With `spare`, what a coarse problem leaves out has room.
+        """
+        view = self.roomy_view if spare else self.view
         target_pj = self.best_pj if target_pj is None else target_pj
         limit = target_pj - self.problem.keep_all_pj if self.best else 1 << 62
         banned = self.banned.union(left_out)
-        built = compact.build(self.view, "energy", banned=banned, limit=max(limit, 0), paging=self.options["paging"])
+        built = compact.build(view, "energy", banned=banned, limit=max(limit, 0), paging=self.options["paging"])
         columns = built.columns()
         for key in self.forced:
             if key in columns:
