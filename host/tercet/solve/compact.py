@@ -72,8 +72,9 @@ def _decisions(compact: Compact, paging: bool) -> None:
         useful = max((compact.last[position] for position in stages.writes[node]), default=-1)
         last = node
         for k in possible.get(node, []) if cost <= compact.limit else ():
-            if k <= useful and ("run", k, node) not in compact.banned:
+            if k <= useful and ("run", k, node) not in compact.banned and _is_due(compact, k, node):
                 compact.run[k, node] = rows.column(f"run {k} {op.name}", cost=cost)
+                _wait(compact, k, node)
                 last = k
         for position in stages.reads[node]:
             compact.last[position] = max(compact.last[position], last)
@@ -98,6 +99,20 @@ def _decisions(compact: Compact, paging: bool) -> None:
             back = cost_of(compact, item.in_pj, item.in_ns + item.in_cpu_ns)
             if cost + back <= compact.limit and ("out", value.position) not in compact.banned:
                 compact.out[value.position] = rows.column(f"out {item.name}", cost=cost)
+
+
+def _is_due(compact: Compact, k: int, node: int) -> bool:
+    """Whether the node, if it can wait for its readers, may have one in stage k."""
+    awaited = compact.stages.awaited[node]
+    return awaited is None or any((k, reader) in compact.run for reader in awaited)
+
+
+def _wait(compact: Compact, k: int, node: int) -> None:
+    """A node that can wait for its readers runs again only in a stage in which one of them runs."""
+    awaited = compact.stages.awaited[node]
+    if awaited is not None and k not in awaited:
+        readers = [compact.run[k, reader] for reader in awaited if (k, reader) in compact.run]
+        compact.rows.row([(compact.run[k, node], 1), *((column, -1) for column in readers)], high=0)
 
 
 def _end(compact: Compact, memory: Memory) -> None:

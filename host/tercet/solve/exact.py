@@ -7,7 +7,7 @@ import threading
 import time
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import coarse, compact, cpsat, guidance, mip, search, totals
+from tercet.solve import coarse, compact, cpsat, guidance, leaves, mip, search, totals
 from tercet.solve.decode import decode
 from tercet.solve.problem import EXACT, Problem, with_gradients_in_ram
 from tercet.solve.race import Race
@@ -24,9 +24,15 @@ SHARES = (0.06, 0.25, 0.6, 1.0)
 # The share of the time that is left which goes into the count of executions and transfers.
 COUNTING = 0.45
 # The share of the time that is left which goes into schedules near the LP's optimum, and the gap that is good enough there.
-NEARBY, NEARBY_GAP = 0.3, 3e-4
-# ... which pays where this much of the overhead is open.
+# First those near it in the narrow sense.
+GLANCE = 0.1, 0.02, guidance.NARROW
+NEARBY = 0.3, 3e-4, guidance.WIDE
+# The count of everything pays where this much of the overhead is open.
 WIDE_GAP = 0.2
+# Cases of the dear actions' numbers are looked at where this much is open, and so many LPs are a matter of the time that is left.
+SPLIT_GAP, SPLIT_LPS = 0.005, 20
+# The share of the time that is left which is not for them.
+SPLIT_SHARE = 0.3
 # From this many columns on the relaxation takes so long that local search does not wait for its guidance.
 MANY_COLUMNS = 20000
 # Below this many columns one bracket does.
@@ -112,15 +118,16 @@ def _prove(race: Race) -> None:
     if len(built.rows.names) > MANY_COLUMNS:
         race.seek()
     _fix(race, built, race.best_pj)
-    if not race.over and race.best is not None and len(built.rows.names) > SMALL_COLUMNS:
-        if race.relaxed is not None:
-            race.seek([guidance.policy(built, race.relaxed.point, race.options["paging"], race.options["rerun"])])
-        _look_nearby(race, built)
-        if race.relaxed is not None:
-            _rule_out(race, built, race.relaxed, race.best_pj)
+    relaxed = race.relaxed
+    if not race.over and race.best is not None and relaxed is not None and len(built.rows.names) > SMALL_COLUMNS:
+        race.seek([guidance.policy(built, relaxed.point, race.options["paging"], race.options["rerun"])])
+        _look_nearby(race, built, relaxed, *GLANCE)
+        if SPLIT_LPS * relaxed.solve_s < race.left_s:
+            _split(race)
+        if race.overhead_gap > SPLIT_GAP and not race.over:
+            _look_nearby(race, built, relaxed, *NEARBY)
     if race.over:
         return
-    built = race.build()
     if race.overhead_gap > WIDE_GAP and not race.over:
         _count(race)
     size = len(race.build().rows.names)
@@ -129,6 +136,29 @@ def _prove(race: Race) -> None:
             return
         gap = race.best_pj - race.bound_pj
         _bracket(race, race.best_pj if share == 1 or race.best is None else int(race.bound_pj + share * gap))
+
+
+def _split(race: Race) -> None:
+    """Divides what is open by the numbers of dear actions, and solves the cases if they are few."""
+    if race.over or race.overhead_gap < SPLIT_GAP:
+        return
+    built = race.build()
+    unit, offset = race.unit(built), built.rows.offset
+    margin = mip.MARGIN * unit * mip.UNITS
+    tree = leaves.Tree(built, race.best_pj - offset - margin, unit)
+    tree.grow(race.highs, race.deadline - SPLIT_SHARE * race.left_s)
+    race.raise_bound(tree.bound + offset, margin)
+    if race.over or not tree.whole or race.best is None:
+        return
+    race.seeker.close()
+    second = mip.Highs(race.stop)
+    try:
+        points = tree.solve([race.highs, second][: race.workers], race.deadline - SPLIT_SHARE * race.left_s)
+    finally:
+        second.helper.close()
+    for point in points:
+        race.offer(decode(built, point.tolist(), "exact"))
+    race.raise_bound(tree.bound + offset, margin)
 
 
 def _count(race: Race) -> None:
@@ -164,19 +194,19 @@ def _bracket(race: Race, target_pj: int) -> None:
         race.banned, race.forced = banned, forced
 
 
-def _look_nearby(race: Race, built: compact.Compact) -> None:
+def _look_nearby(
+    race: Race, built: compact.Compact, relaxed: mip.Relaxed, share: float, gap: float, near: guidance.Shares
+) -> None:  # fmt: skip
     """A branch and bound over the columns near the LP's optimum finds better schedules; its bound means nothing."""
-    relaxed = race.relaxed
-    if relaxed is None or race.best is None:
-        return
     room = race.best_pj - built.rows.offset - relaxed.bound
-    near = race.build(spare=True, left_out=guidance.far(built, relaxed.point, relaxed.reduced, room))
+    rows = race.build(spare=True, left_out=guidance.far(built, relaxed.point, relaxed.reduced, room, near))
     found = mip.branch(
-        mip.Matrix(near.rows), race.unit(near), race.highs, cutoff=race.best_pj - 1 - near.rows.offset,
-        time_limit_s=NEARBY * race.left_s, gap=NEARBY_GAP,
+        mip.Matrix(rows.rows), race.unit(rows), race.highs, cutoff=race.best_pj - 1 - rows.rows.offset,
+        time_limit_s=share * race.left_s, gap=gap,
     )  # fmt: skip
     if found.point is not None:
-        race.offer(decode(near, found.point.tolist(), "exact"))
+        race.offer(decode(rows, found.point.tolist(), "exact"))
+    _rule_out(race, built, relaxed, race.best_pj)
 
 
 def _effort(problem: Problem) -> float:

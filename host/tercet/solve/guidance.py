@@ -17,8 +17,11 @@ from tercet.solve.policy import Policy
 
 # Less of a column than this is none.
 TRACE = 1e-6
-# A transfer that the LP does not have is worth a column up to this share of what is open.
-TRANSFER_SHARE = 0.3
+# An execution or a transfer that the LP does not have is worth a column if its reduced cost is up to these shares of what is
+# open: at a glance, and with more time.
+Shares = tuple[float, float]
+NARROW: Shares = (0.1, 0.2)
+WIDE: Shares = (1.0, 0.3)
 
 
 def policy(built: Compact, point: np.ndarray, paging: bool, rerun: bool) -> Policy:
@@ -36,11 +39,12 @@ def policy(built: Compact, point: np.ndarray, paging: bool, rerun: bool) -> Poli
     return Policy(page, weight, paging, rerun)
 
 
-def far(built: Compact, point: np.ndarray, reduced: np.ndarray, room: float) -> set[Key]:
+def far(built: Compact, point: np.ndarray, reduced: np.ndarray, room: float, shares: Shares = WIDE) -> set[Key]:
     """The columns to leave out when looking near an LP's optimum.
 
     `reduced` costs [columns] above `room` are of no use to schedules that cost at most `room` more than the optimum.
     """
+    runs, transfers_room = shares[0] * room, shares[1] * room
     stages = built.stages
     possible: dict[int, dict[int, int]] = defaultdict(dict)
     for (k, node), column in built.run.items():
@@ -53,13 +57,13 @@ def far(built: Compact, point: np.ndarray, reduced: np.ndarray, room: float) -> 
         wanted = {reader for position in stages.writes[node] for reader in stages.values[position].readers}
         wanted = wanted.union(*(chosen[reader] for reader in wanted))
         for k, column in possible[node].items():
-            if point[column] > TRACE or (k in wanted and reduced[column] <= room):
+            if point[column] > TRACE or (k in wanted and reduced[column] <= runs):
                 chosen[node].add(k)
             else:
                 left_out.add(("run", k, node))
     transfers: dict[Key, int] = {("out", position): column for position, column in built.out.items()}
     transfers |= {("pin", *key): column for key, column in built.pin.items()}
     for key, column in transfers.items():
-        if column >= 0 and point[column] <= TRACE and reduced[column] > TRANSFER_SHARE * room:
+        if column >= 0 and point[column] <= TRACE and reduced[column] > transfers_room:
             left_out.add(key)
     return left_out

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import threading
 import time
@@ -82,6 +83,12 @@ class Matrix:
         self.cost = np.array(rows.cost, dtype=np.float64)
         self.low, self.high = np.array(rows.low, dtype=np.float64), np.array(rows.high, dtype=np.float64)
         self.whole = np.array(rows.whole, dtype=bool)
+
+    def within(self, low: np.ndarray, high: np.ndarray) -> Matrix:
+        """The same rows with other limits of the columns."""
+        other = copy.copy(self)
+        other.low, other.high = low, high
+        return other
 
     def to_proto(self, unit: float, whole: np.ndarray | None, cutoff: float | None) -> model_pb2.ModelProto:
         """The model with costs divided by `unit`, the columns of the mask `whole` integer.

@@ -132,6 +132,12 @@ class Race:
             self.first_s = time.perf_counter() - self.started
         return True
 
+    def raise_bound(self, bound_pj: float, margin: float) -> None:
+        """A bound on whatever is better than the best schedule by more than `margin`; at the best schedule it is a proof."""
+        reached = min(bound_pj + margin, float(self.best_pj))
+        self.bound_pj = max(self.bound_pj, reached - margin)
+        self.proved = self.proved or reached >= self.best_pj
+
     def settle(self, rows_optimal: bool, fits: bool) -> None:
         """The rows are solved: the schedule is optimal, unless it does not fit the whole problem, or overlap lets it cost more
         than its rows."""

@@ -9,7 +9,9 @@ node i in stage k.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from tercet.solve.lazy import lazy
 from tercet.solve.problem import Item, Problem
 
 
@@ -44,6 +46,11 @@ class Stages:
     taken: list[dict[int, int]]  # node -> produced value -> value whose buffer it takes over
     last_rerun: list[int]  # node -> last stage in which another execution can be of use (-1: none)
     events: list[list[int]]  # stage -> nodes that may run in it, in order; the last is the stage's own
+
+    @cached_property
+    def awaited(self) -> list[set[int] | None]:
+        """For each node the readers that it can wait for to run again; None where running it early may pay."""
+        return lazy(self)
 
 
 def stages(problem: Problem, *, forward_reruns: bool = True, rerun: bool = True) -> Stages:

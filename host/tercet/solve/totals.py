@@ -14,29 +14,47 @@ import numpy as np
 
 from tercet.solve.columns import Compact
 
+Sort = tuple[str, int]  # ("runs", "pins" or "outs"; what one costs in picojoules)
+
 
 def count(compact: Compact) -> np.ndarray:
     """Adds a column for every count; returns which columns of the rows are to be whole.
 
     Counts are those of each node's further executions, of each value's page-ins, and of both over all that cost the same.
     """
-    rows, ops, values = compact.rows, compact.stages.problem.ops, compact.stages.values
     groups: dict[tuple, list[int]] = defaultdict(list)
     for (k, node), column in compact.run.items():
         if k != node:
             groups["run", node].append(column)
-            groups["runs", ops[node].again_pj].append(column)
     for (_, position, _), column in compact.pin.items():
         groups["pin", position].append(column)
-        groups["pins", values[position].item.in_pj].append(column)
-    outs = {position: column for position, column in compact.out.items() if column >= 0}
-    for position, column in outs.items():
-        groups["outs", values[position].item.out_pj].append(column)
-    totals = []
-    for columns in groups.values():
-        if len(columns) > 1:
-            totals.append(rows.column("count", high=len(columns)))
-            rows.row([*((column, 1) for column in columns), (totals[-1], -1)], high=0, low=0)
-    whole = np.zeros(len(rows.names), dtype=bool)
-    whole[[*totals, *outs.values()]] = True
+    totals = [_total(compact, columns) for columns in (*groups.values(), *sorts(compact).values()) if len(columns) > 1]
+    whole = np.zeros(len(compact.rows.names), dtype=bool)
+    whole[[*totals, *(column for column in compact.out.values() if column >= 0)]] = True
     return whole
+
+
+def sorts(compact: Compact) -> dict[Sort, list[int]]:
+    """The columns of executions, page-ins and page-outs by what one costs."""
+    ops, values = compact.stages.problem.ops, compact.stages.values
+    found: dict[Sort, list[int]] = defaultdict(list)
+    for (k, node), column in compact.run.items():
+        if k != node:
+            found["runs", ops[node].again_pj].append(column)
+    for (_, position, _), column in compact.pin.items():
+        found["pins", values[position].item.in_pj].append(column)
+    for position, column in compact.out.items():
+        if column >= 0:
+            found["outs", values[position].item.out_pj].append(column)
+    return found
+
+
+def number(compact: Compact, sort: Sort) -> int:
+    """Adds a column for how many of a sort there are; returns its position."""
+    return _total(compact, sorts(compact)[sort])
+
+
+def _total(compact: Compact, columns: list[int]) -> int:
+    total = compact.rows.column("count", high=len(columns))
+    compact.rows.row([*((column, 1) for column in columns), (total, -1)], high=0, low=0)
+    return total

@@ -45,6 +45,28 @@ def problems(draw, most=6):
     return Problem("random", tuple(ops), items, baseline_mw=draw(st.sampled_from((0.0, 1.0))))
 
 
+@st.composite
+def trainings(draw):
+    """A random forward chain with skips and its gradients, most tensors of one size: nodes that can wait for their readers."""
+    depth, cost = draw(st.integers(3, 5)), st.integers(1, 30)
+    size, items, ops = st.sampled_from((10, 10, 10, 20, 5)), {}, []
+
+    def op(name, reads, nbytes, often, workspace=0):
+        items[name] = Item(name, nbytes, pageable=draw(st.integers(0, 4)) > 1, out_pj=draw(cost), in_pj=draw(cost))
+        takes = reads and items[reads[0]].nbytes == nbytes and draw(st.integers(0, 9)) == 0
+        phase = "forward" if name[0] == "f" else "backward"
+        ops.append(Op(name, tuple(dict.fromkeys(reads)), (name,), 0, draw(cost), ((name, reads[0]),) if takes else (), (),
+                      workspace, again=draw(st.integers(0, 9)) < often, phase=phase))  # fmt: skip
+
+    for k in range(depth):
+        skips = [f"f{draw(st.integers(0, k - 2))}"] if k > 1 and draw(st.integers(0, 2)) == 0 else []
+        op(f"f{k}", ([f"f{k - 1}"] if k else []) + skips, draw(size), 9, draw(st.sampled_from((0, 0, 0, 5))))
+    for k in reversed(range(depth)):
+        reads = [f"f{j}" for j in (k, k - 1, draw(st.integers(0, depth - 1))) if j >= 0 and draw(st.integers(0, 3))]
+        op(f"g{k}", ([f"g{k + 1}"] if k + 1 < depth else []) + reads, draw(size), 6)
+    return Problem("training", tuple(ops), items)
+
+
 @pytest.fixture
 def ladder():
     """a=10, b(a)=20, c(b)=10, d(a, c)=10: in 30 bytes only by running a again in the forward phase."""
