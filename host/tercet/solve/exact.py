@@ -27,12 +27,12 @@ COUNTING = 0.45
 # First those near it in the narrow sense.
 GLANCE = 0.1, 0.02, guidance.NARROW
 NEARBY = 0.3, 3e-4, guidance.WIDE
-# The count of everything pays where this much of the overhead is open.
+# Where this much of the overhead is open, the count of everything pays, and cases of the dear actions' numbers do not.
 WIDE_GAP = 0.2
 # Cases of the dear actions' numbers are looked at where this much is open, and so many LPs are a matter of the time that is left.
 SPLIT_GAP, SPLIT_LPS = 0.005, 20
-# The share of the time that is left which is not for them.
-SPLIT_SHARE = 0.3
+# The shares of the time that is left which go into their tree, and into solving them, unless too much is open.
+GROWING, SOLVING = 0.15, 0.8
 # From this many columns on the relaxation takes so long that local search does not wait for its guidance.
 MANY_COLUMNS = 20000
 # Below this many columns one bracket does.
@@ -146,14 +146,14 @@ def _split(race: Race) -> None:
     unit, offset = race.unit(built), built.rows.offset
     margin = mip.MARGIN * unit * mip.UNITS
     tree = leaves.Tree(built, race.best_pj - offset - margin, unit)
-    tree.grow(race.highs, race.deadline - SPLIT_SHARE * race.left_s)
+    tree.grow(race.highs, time.perf_counter() + GROWING * race.left_s)
     race.raise_bound(tree.bound + offset, margin)
-    if race.over or not tree.whole or race.best is None:
+    if race.over or not tree.whole or race.overhead_gap > WIDE_GAP:
         return
     race.seeker.close()
     second = mip.Highs(race.stop)
     try:
-        points = tree.solve([race.highs, second][: race.workers], race.deadline - SPLIT_SHARE * race.left_s)
+        points = tree.solve([race.highs, second][: race.workers], time.perf_counter() + SOLVING * race.left_s)
     finally:
         second.helper.close()
     for point in points:
