@@ -13,7 +13,7 @@ from tercet import artifacts, costs
 from tercet.autodiff import graph as training_graph
 from tercet.autodiff import shape_cost
 from tercet.errors import InfeasibleError, InputError
-from tercet.solve import homes, instance, places
+from tercet.solve import homes, instance, places, ranking
 from tercet.solve.limits import explain_infeasible, floor_bytes
 from tercet.solve.problem import EXACT, POET, Problem, from_graph
 from tercet.solve.solution import Solution
@@ -77,7 +77,7 @@ def solve(
     try:
         if every_place:
             return places.best(problem, time_limit_s, tried, stop)
-        return homes.best(problem, time_limit_s, tried)
+        return ranking.best(problem, time_limit_s, tried, stop)
     except InfeasibleError as error:
         if error.smallest:
             raise

@@ -39,6 +39,12 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
     return found if named else replace(found, restrictions=(*found.restrictions, HOMES))
 
 
+def costs_more(problem: Problem) -> bool:
+    """Whether no schedule was found with all weights in RAM that costs what keeping everything costs."""
+    in_ram = _score(problem)
+    return in_ram is None or in_ram > problem.keep_all_pj
+
+
 def candidates(problem: Problem) -> list[Problem]:
     """The problem with a place for everything that is movable, in one or two ways: all in RAM, if a schedule fits then and costs
     more than one that keeps everything; and some on the card, as local search places them. Where nothing fits, all are there.

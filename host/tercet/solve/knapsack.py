@@ -37,14 +37,14 @@ def _binding(sizes: tuple[int, ...], budget: int) -> tuple[int, int]:
     total = sum(sizes)
     for least in sorted(set(sizes), reverse=True):
         large = tuple(size for size in sizes if size >= least)
-        filled = _fullest(large, budget)
+        filled = fullest(large, budget)
         if filled + total - sum(large) <= budget:
             return least, filled
     return sizes[0], budget
 
 
 @lru_cache(maxsize=4096)
-def _fullest(sizes: tuple[int, ...], budget: int) -> int:
+def fullest(sizes: tuple[int, ...], budget: int) -> int:
     """The largest sum of a subset of `sizes` that `budget` holds; the budget itself where counting is too long."""
     unit = gcd(*sizes)
     room = budget // unit

@@ -37,7 +37,7 @@ def best(
     """
     started = time.perf_counter()
     ends = started + time_limit_s
-    choices = _choices(problem) if few(problem) else []
+    choices = choices_of(problem) if few(problem) else []
     found = homes.best(problem, time_limit_s / (2 if choices else 1), run)
     proved, bound_j = found.status == "optimal", found.bound_j if found.bound_j is not None else 0.0
     for bound_pj, choice in _ranked(problem, choices, ends, stop):
@@ -70,7 +70,7 @@ def best(
 
 def few(problem: Problem) -> bool:
     """Whether there are choices, and few enough to bound each."""
-    choices = _choices(problem)
+    choices = choices_of(problem)
     return bool(choices) and len(compact.build(stages(problem), homes=True).rows.names) <= MOST_COLUMNS
 
 
@@ -82,7 +82,7 @@ def _nothing_below(problem: Problem, target_pj: int, left_s: float, stop: thread
     return answer.status == "infeasible"
 
 
-def _choices(problem: Problem) -> list[Choice]:
+def choices_of(problem: Problem) -> list[Choice]:
     """Every set of large weights that may live on the card; none where there are too many."""
     plain = not problem.overlap and problem.deadline_ns is None and problem.card_bytes is None
     if problem.ram_bytes is None or not plain:

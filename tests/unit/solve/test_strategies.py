@@ -203,9 +203,10 @@ def test_a_table_is_taken_up_where_it_ended(tmp_path, monkeypatch):
     assert "| transformer@0.9, late | 2 s |" in bench.markdown(tmp_path)
 
 
-def test_stop_ends_the_choice_of_places_with_the_best_so_far():
+@pytest.mark.parametrize("every_place", [False, True])
+def test_stop_ends_the_choice_of_places_with_the_best_so_far(every_place):
     stop = threading.Event()
     stop.set()
     (case,) = [case for case in bench.own() if case.name == "lenet-28"]
-    found = api.solve(bench.posed(case), stop=stop, every_place=True)
+    found = api.solve(bench.posed(case), stop=stop, every_place=every_place)
     assert HOMES in found.restrictions and replay(bench.posed(case), found.schedule).legal
