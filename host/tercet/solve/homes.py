@@ -17,13 +17,15 @@ from tercet.solve.solution import HOMES, Solution
 PASSES = 2
 
 
-def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], Solution]) -> Solution:
-    """The best that `run(problem, seconds)` finds, whichever of the candidates it is for.
+def best(
+    problem: Problem, time_limit_s: float, run: Callable[[Problem, float], Solution], options: Sequence[Problem] = ()
+) -> Solution:  # fmt: skip
+    """The best that `run(problem, seconds)` finds, whichever of the options it is for, by default the candidates.
 
     Raises what `run` raised when it found nothing for any.
     """
     ends, found, failure = time.perf_counter() + time_limit_s, None, None
-    options = candidates(problem)
+    options = options or candidates(problem)
     for index, option in enumerate(options):
         try:
             solution = run(option, max(0.1, ends - time.perf_counter()) / (len(options) - index))
@@ -37,12 +39,6 @@ def best(problem: Problem, time_limit_s: float, run: Callable[[Problem, float], 
         raise failure
     named = len(options) == 1 or HOMES in found.restrictions
     return found if named else replace(found, restrictions=(*found.restrictions, HOMES))
-
-
-def costs_more(problem: Problem) -> bool:
-    """Whether no schedule was found with all weights in RAM that costs what keeping everything costs."""
-    in_ram = _score(problem)
-    return in_ram is None or in_ram > problem.keep_all_pj
 
 
 def candidates(problem: Problem) -> list[Problem]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from tercet.errors import TercetError
@@ -32,27 +33,35 @@ WORTH, LOOK_S = 1 - 1e-5, 5.0
 def best(
     problem: Problem, time_limit_s: float, run: Callable[[Problem, float], Solution], stop: threading.Event | None = None
 ) -> Solution:  # fmt: skip
-    """The best that `run(problem, seconds)` finds for the choices of large weights on the card that rank first.
+    """The best that `run(problem, seconds)` finds for the choices of large weights on the card that look best.
 
-    Where choices cannot be ranked (`places.choices_of`), or none of them has a schedule, what local search places is solved.
+    Where choices cannot be ranked (`places.choices_of`), or none has a schedule, what local search places is solved.
     """
     started = time.perf_counter()
     ends = started + time_limit_s
-    choices = ranked(problem, started + RANKING * time_limit_s, stop) if homes.costs_more(problem) else []
+    usual = homes.candidates(problem)
+    choices: list[Choice] = []
+    if usual != [problem]:
+        choices = ranked(problem, time.perf_counter() + RANKING * time_limit_s, stop)
     if choices:
-        choice = _chosen(problem, choices, started + SOLVING * time_limit_s, stop)
-        try:
-            found = run(homes.placed(problem, choice), max(0.1, ends - time.perf_counter()))
+        picks = [tuple(item.name for item in placed.items.values() if item.on_card) for placed in usual]
+        chosen = _chosen(problem, choices, picks, started + SOLVING * time_limit_s, stop)
+        with suppress(TercetError):
+            options = [homes.placed(problem, choice) for choice in chosen]
+            found = homes.best(problem, max(0.1, ends - time.perf_counter()), run, options)
             return found if HOMES in found.restrictions else replace(found, restrictions=(*found.restrictions, HOMES))
-        except TercetError:
-            pass
-    return homes.best(problem, max(0.1, ends - time.perf_counter()), run)
+    return homes.best(problem, max(0.1, ends - time.perf_counter()), run, usual)
 
 
-def _chosen(problem: Problem, choices: list[Choice], ends: float, stop: threading.Event | None) -> Choice:
-    """The choice with the best schedule, as far as there is time to compare; the first one where the rows are many."""
+def _chosen(
+    problem: Problem, choices: list[Choice], picks: list[Choice], ends: float, stop: threading.Event | None
+) -> list[Choice]:  # fmt: skip
+    """The choice with the best schedule of the ranked ones and the picks of local search, as far as there is time to compare.
+
+    Where the rows are many, the first one, and those picks that the relaxation does not allow and so cannot tell from it.
+    """
     best, least = choices[0], 0
-    for choice in choices:
+    for choice in dict.fromkeys((*picks, *choices)):
         left_s = ends - time.perf_counter()
         if left_s <= 0 or (stop is not None and stop.is_set()):
             break
@@ -60,13 +69,21 @@ def _chosen(problem: Problem, choices: list[Choice], ends: float, stop: threadin
         limit = int(least * WORTH) - problem.keep_all_pj if least else 1 << 62
         rows = compact.build(stages(coarse.coarse(placed) or placed), limit=limit).rows
         if len(rows.names) > SMALL_COLUMNS:
-            break
+            return [best, *(pick for pick in picks if _relaxed(problem, pick, left_s, stop) is None)]
         if least:
             rows.row([(column, cost) for column, cost in enumerate(rows.cost) if cost], high=int(least * WORTH) - rows.offset)
         answer = cpsat.solve_rows(rows, time_limit_s=min(LOOK_S, left_s), stop=stop)
         if answer.objective is not None:
             best, least = choice, answer.objective
-    return best
+    return [best]
+
+
+def _relaxed(problem: Problem, choice: Choice, left_s: float, stop: threading.Event | None) -> float | None:
+    highs = mip.Highs(stop)
+    try:
+        return _bound(problem, choice, highs, left_s)
+    finally:
+        highs.helper.close()
 
 
 def ranked(problem: Problem, ends: float, stop: threading.Event | None = None) -> list[Choice]:

@@ -17,9 +17,10 @@ def posed(name):
 def test_the_first_choice_leaves_room_for_what_a_step_needs_and_for_no_more():
     problem = posed("resnet-8")
     (usual,) = homes.candidates(problem)
+    placed = tuple(item.name for item in usual.items.values() if item.on_card)
     highs = mip.Highs()
     try:
-        before = ranking._bound(problem, tuple(i.name for i in usual.items.values() if i.on_card), highs, 60)
+        before = ranking._bound(problem, placed, highs, 60)
         # a weight less is too little room, whichever it is
         choices = ranking.ranked(problem, time.perf_counter() + 120)
         first = ranking._bound(problem, choices[0], highs, 60)
