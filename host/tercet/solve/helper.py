@@ -65,13 +65,13 @@ class Helper:
 
     def close(self) -> None:
         """Ends the process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-        self._process = None
 
     def _start(self) -> None:
         self.close()

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from threading import Lock
 
 import numpy as np
 
@@ -112,29 +114,45 @@ class Tree:
     def solve(self, solvers: Sequence[Highs], ends: float) -> list[np.ndarray]:
         """Branch and bound in every case, as many side by side as there are solvers; returns the solutions found.
 
-        The cutoff falls to the best of them, and the cases' bounds rise.
+        The cutoff falls to the best of them, and the cases' bounds rise. A solver without a case of its own searches one
+        that another has begun, in another order; whichever ends first, ends the other.
         """
-        idle, points = list(solvers), []
+        points: list[np.ndarray] = []
+        waiting, lock = deque(self.cases), Lock()
+        begun: list[Case | None] = [None] * len(solvers)
 
-        def solved(case: Case) -> None:
-            if case.bound >= self.cutoff or time.perf_counter() > ends:
-                return
-            highs = idle.pop()
-            found = mip.branch(
-                self.matrix.within(case.low, case.high), self.unit, highs, cutoff=self.cutoff,
-                time_limit_s=max(ends - time.perf_counter(), 0.05),
-            )  # fmt: skip
-            idle.append(highs)
-            case.bound = max(case.bound, found.bound)
-            if found.point is not None:
-                points.append(found.point)
-                self.cutoff = min(self.cutoff, float(self.matrix.cost @ np.round(found.point)))
+        def next_case(solver: int) -> Case | None:
+            with lock:
+                while waiting and waiting[0].bound >= self.cutoff:
+                    waiting.popleft()
+                others = [case for case in begun if case is not None]
+                begun[solver] = waiting.popleft() if waiting else min(others, default=None)
+                return begun[solver]
+
+        def ended(solver: int, case: Case, found: mip.Found) -> None:
+            with lock:
+                if begun[solver] is not case:
+                    return
+                case.bound = max(case.bound, found.bound)
+                if found.point is not None:
+                    points.append(found.point)
+                    self.cutoff = min(self.cutoff, float(self.matrix.cost @ np.round(found.point)))
+                begun[:] = [None if its is case else its for its in begun]
+
+        def work(solver: int) -> None:
+            stop, helper = solvers[solver].stop, solvers[solver].helper
+            while time.perf_counter() < ends and not (stop and stop.is_set()) and (case := next_case(solver)) is not None:
+                highs = replace(solvers[solver], meanwhile=lambda case=case: begun[solver] is case or helper.close())
+                matrix = self.matrix.within(case.low, case.high)
+                left_s = max(ends - time.perf_counter(), 0.05)
+                found = mip.branch(matrix, self.unit, highs, cutoff=self.cutoff, time_limit_s=left_s, seed=solver)
+                ended(solver, case, found)
 
         with ThreadPoolExecutor(len(solvers)) as pool:
             try:
-                list(pool.map(solved, self.cases))
+                list(pool.map(work, range(len(solvers))))
             except BaseException:
-                for highs in solvers:
-                    highs.helper.close()
+                for solver in solvers:
+                    solver.helper.close()
                 raise
         return points

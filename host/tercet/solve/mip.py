@@ -53,12 +53,14 @@ class Highs:
     meanwhile: Callable[[], None] = lambda: None
     helper: Helper = field(default_factory=Helper)
 
-    def run(self, proto: model_pb2.ModelProto, time_limit_s: float, whole: bool, gap: float = 0.0) -> dict[str, Any] | None:
+    def run(
+        self, proto: model_pb2.ModelProto, time_limit_s: float, whole: bool, gap: float = 0.0, seed: int = 0
+    ) -> dict[str, Any] | None:  # fmt: skip
         """The answer of `answer`, or None."""
         # a solver looks at the clock between two steps only; the grace is for a long last one
         found: dict[str, Any] | None = self.helper.ask(
             "tercet.solve.mip:answer", patience_s=time_limit_s * 1.2 + 8, stop=self.stop, meanwhile=self.meanwhile,
-            model=proto.SerializeToString(), time_limit_s=max(0.05, time_limit_s), whole=whole, gap=gap,
+            model=proto.SerializeToString(), time_limit_s=max(0.05, time_limit_s), whole=whole, gap=gap, seed=seed,
         )  # fmt: skip
         return found
 
@@ -148,15 +150,15 @@ def safe_bound(matrix: Matrix, unit: float, duals: np.ndarray) -> tuple[float, n
 
 def branch(
     matrix: Matrix, unit: float, highs: Highs, *, cutoff: float | None = None, time_limit_s: float = 60.0,
-    whole: np.ndarray | None = None, gap: float = 0.0,
+    whole: np.ndarray | None = None, gap: float = 0.0, seed: int = 0,
 ) -> Found:  # fmt: skip
     """Branch and bound below `cutoff`. `infeasible` with a cutoff says that nothing is better than the cutoff.
 
     With the mask `whole` only its columns are integer, and the answer is one of that relaxation. With `gap`, a solution is good
-    enough (and called optimal) when it is within that share of `UNITS` units.
+    enough (and called optimal) when it is within that share of `UNITS` units. Another `seed` is another order of the search.
     """
     started = time.perf_counter()
-    found = highs.run(matrix.to_proto(unit, matrix.whole if whole is None else whole, cutoff), time_limit_s, True, gap)
+    found = highs.run(matrix.to_proto(unit, matrix.whole if whole is None else whole, cutoff), time_limit_s, True, gap, seed)
     elapsed = time.perf_counter() - started
     if found is None:
         return Found("unknown", None, -np.inf, elapsed)
@@ -167,7 +169,7 @@ def branch(
 
 
 def answer(
-    *, say: Callable[[dict[str, Any]], None], model: bytes, time_limit_s: float, whole: bool, gap: float = 0.0
+    *, say: Callable[[dict[str, Any]], None], model: bytes, time_limit_s: float, whole: bool, gap: float = 0.0, seed: int = 0
 ) -> None:  # fmt: skip
     """Says what HiGHS found, in a helper's process: status, bound, point, duals. Says nothing when HiGHS gave up."""
     proto = model_pb2.ModelProto()
@@ -176,6 +178,9 @@ def answer(
     if whole:
         options.double_options["mip_rel_gap"] = 0.0
         options.double_options["mip_abs_gap"] = max(gap, MARGIN / 10) * UNITS
+        # most columns cost nothing by themselves: trying each before branching on it takes longer than it saves
+        options.int_options["mip_pscost_minreliable"] = 0
+        options.int_options["random_seed"] = seed
     params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=time_limit_s), highs=options)
     posed = mathopt.Model.from_model_proto(proto)
     try:
