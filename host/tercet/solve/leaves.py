@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from threading import Lock
 
@@ -139,10 +140,14 @@ class Tree:
                     self.cutoff = min(self.cutoff, float(self.matrix.cost @ np.round(found.point)))
                 begun[:] = [None if its is case else its for its in begun]
 
+        def given_up(solver: int, case: Case) -> None:
+            if begun[solver] is not case:
+                solvers[solver].helper.close()
+
         def work(solver: int) -> None:
-            stop, helper = solvers[solver].stop, solvers[solver].helper
+            stop = solvers[solver].stop
             while time.perf_counter() < ends and not (stop and stop.is_set()) and (case := next_case(solver)) is not None:
-                highs = replace(solvers[solver], meanwhile=lambda case=case: begun[solver] is case or helper.close())
+                highs = replace(solvers[solver], meanwhile=partial(given_up, solver, case))
                 matrix = self.matrix.within(case.low, case.high)
                 left_s = max(ends - time.perf_counter(), 0.05)
                 found = mip.branch(matrix, self.unit, highs, cutoff=self.cutoff, time_limit_s=left_s, seed=solver)

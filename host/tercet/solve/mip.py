@@ -178,9 +178,10 @@ def answer(
     if whole:
         options.double_options["mip_rel_gap"] = 0.0
         options.double_options["mip_abs_gap"] = max(gap, MARGIN / 10) * UNITS
-        # most columns cost nothing by themselves: trying each before branching on it takes longer than it saves
-        options.int_options["mip_pscost_minreliable"] = 0
-        options.int_options["random_seed"] = seed
+        if seed:
+            # in another order, and without trying columns before branching on them: at times much faster, at times slower
+            options.int_options["mip_pscost_minreliable"] = 0
+            options.int_options["random_seed"] = seed
     params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=time_limit_s), highs=options)
     posed = mathopt.Model.from_model_proto(proto)
     try:
