@@ -101,15 +101,20 @@ def _decisions(compact: Compact, paging: bool) -> None:
                 compact.out[value.position] = rows.column(f"out {item.name}", cost=cost)
 
 
+def _awaited(compact: Compact, node: int) -> set[int] | None:
+    """The readers that a node can wait for; None too where weights that it reads may turn out to live on the card."""
+    return None if compact.home else compact.stages.awaited[node]
+
+
 def _is_due(compact: Compact, k: int, node: int) -> bool:
     """Whether the node, if it can wait for its readers, may have one in stage k."""
-    awaited = compact.stages.awaited[node]
+    awaited = _awaited(compact, node)
     return awaited is None or any((k, reader) in compact.run for reader in awaited)
 
 
 def _wait(compact: Compact, k: int, node: int) -> None:
     """A node that can wait for its readers runs again only in a stage in which one of them runs."""
-    awaited = compact.stages.awaited[node]
+    awaited = _awaited(compact, node)
     if awaited is not None and k not in awaited:
         readers = [compact.run[k, reader] for reader in awaited if (k, reader) in compact.run]
         compact.rows.row([(compact.run[k, node], 1), *((column, -1) for column in readers)], high=0)

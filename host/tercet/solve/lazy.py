@@ -3,7 +3,8 @@
 
 Running a node early can pay for one reason: what it reads may then leave RAM. Where that is no larger than what the
 node writes nothing is won, and the same execution can wait for the stage of its first reader, if RAM has room for both there.
-Such a node runs again only in stages in which a reader runs. The proof is in formulation.md.
+Such a node runs again only in stages in which a reader runs. The proof is in formulation.md. As a restriction, every node waits
+that frees nothing, whether RAM has room there or not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tercet.solve.stages import Stages
+    from tercet.solve.stages import Stages, Value
 
 
 def lazy(stages: Stages) -> list[set[int] | None]:
@@ -21,7 +22,7 @@ def lazy(stages: Stages) -> list[set[int] | None]:
 
 
 def _can_wait(stages: Stages, node: int) -> bool:
-    """Whether any execution can be moved to the stage of its first reader, whatever else a schedule does."""
+    """Whether any execution can be moved to the stage of its first reader; with `stages.waits`, whether it frees nothing."""
     op, values = stages.problem.ops[node], stages.values
     written = [values[position] for position in stages.writes[node]]
     # what some node destroys, this one or another, cannot be held until then
@@ -29,11 +30,18 @@ def _can_wait(stages: Stages, node: int) -> bool:
     if len(written) != 1 or written[0].final or not op.again or lost:
         return False
     # what is held in place of the node's output until then
-    held = sum(values[p].nbytes for p in stages.reads[node] if not values[p].final or values[p].item.movable)
-    return held <= written[0].nbytes and all(
+    held = sum(values[p].nbytes for p in stages.reads[node] if _may_leave(values[p]))
+    if stages.waits or held > written[0].nbytes:
+        return held <= written[0].nbytes
+    return all(
         node in events and _least_room(stages, events, node, last) >= held + op.workspace_bytes
         for events, last in _readings(stages, node)
     )  # fmt: skip
+
+
+def _may_leave(value: Value) -> bool:
+    """Whether a value can be gone from RAM and come back: not a weight that lives there, nor a metric."""
+    return value.item.on_card if value.item.persistent else not value.final
 
 
 def _readings(stages: Stages, node: int) -> Iterator[tuple[list[int], int]]:

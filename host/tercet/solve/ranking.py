@@ -18,8 +18,8 @@ from dataclasses import replace
 
 from tercet.errors import TercetError
 from tercet.solve import coarse, compact, cpsat, homes, knapsack, mip, places
-from tercet.solve.exact import SMALL_COLUMNS
 from tercet.solve.problem import EXACT, Problem, with_gradients_in_ram
+from tercet.solve.proof import SMALL_COLUMNS
 from tercet.solve.solution import HOMES, Solution
 from tercet.solve.stages import stages
 

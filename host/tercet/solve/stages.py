@@ -46,6 +46,7 @@ class Stages:
     taken: list[dict[int, int]]  # node -> produced value -> value whose buffer it takes over
     last_rerun: list[int]  # node -> last stage in which another execution can be of use (-1: none)
     events: list[list[int]]  # stage -> nodes that may run in it, in order; the last is the stage's own
+    waits: bool = False  # whether nodes that free nothing wait for their readers
 
     @cached_property
     def awaited(self) -> list[set[int] | None]:
@@ -53,8 +54,12 @@ class Stages:
         return lazy(self)
 
 
-def stages(problem: Problem, *, forward_reruns: bool = True, rerun: bool = True) -> Stages:
-    """The stage view of a problem. Without `forward_reruns`, nodes run again only from the first backward node on."""
+def stages(problem: Problem, *, forward_reruns: bool = True, rerun: bool = True, waits: bool = False) -> Stages:
+    """The stage view of a problem.
+
+    Without `forward_reruns`, nodes run again only from the first backward node on. With `waits`, what frees no memory
+    runs again only in a stage in which it is read.
+    """
     values, reads, writes, taken = _values(problem)
     count = len(problem.ops)
     last_rerun = [-1] * count
@@ -77,7 +82,7 @@ def stages(problem: Problem, *, forward_reruns: bool = True, rerun: bool = True)
         else next((k for k, op in enumerate(problem.ops) if op.phase not in ("input", "forward", "update")), 0)
     )
     events = [[i for i in range(k) if k >= first and last_rerun[i] >= k] + [k] for k in range(count)]
-    return Stages(problem, values, reads, writes, taken, last_rerun, events)
+    return Stages(problem, values, reads, writes, taken, last_rerun, events, waits)
 
 
 def _until(value: Value, count: int) -> int:

@@ -3,13 +3,16 @@
 
 import importlib.util
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tercet.solve import bench, compact, cpsat, leaves, mip
+from tercet.errors import InfeasibleError
+from tercet.solve import bench, compact, cpsat, exact, homes, leaves, mip, proof
 from tercet.solve.problem import Item, Op, Problem
+from tercet.solve.replay import replay
 from tercet.solve.stages import stages
 
 _spec = importlib.util.spec_from_file_location("solve_conftest", Path(__file__).with_name("conftest.py"))
@@ -110,3 +113,28 @@ def test_cases_of_dear_actions_prove_what_the_whole_does():
         highs.helper.close()
         found = [round(float(tree.matrix.cost @ point.round())) + offset for point in points]
         assert len(found) >= fewest and min(found, default=best_pj) == best_pj
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(_conftest.trainings(), st.integers(30, 60))
+def test_waiting_as_a_restriction_is_named_and_no_better(problem, ram_bytes):
+    bounded, found = problem.with_budgets(ram_bytes), []
+    for waits in (True, False):
+        with suppress(InfeasibleError):
+            found.append(exact.exact(bounded, time_limit_s=20, workers=1, waits=waits))
+            assert (exact.WAITS in found[-1].restrictions) == waits and found[-1].status == "optimal"
+    if len(found) == 2:
+        assert found[0].replay.energy_pj >= found[1].replay.energy_pj
+    assert len(found) != 1 or exact.WAITS not in found[0].restrictions
+
+
+def test_a_large_problem_is_first_solved_without_what_runs_early_and_frees_nothing(monkeypatch):
+    (case,) = [case for case in bench.own() if case.name == "lenet-28"]
+    problem, parts = homes.candidates(bench.posed(case))[0], []
+    # few columns: as if they were many
+    monkeypatch.setattr(proof, "SMALL_COLUMNS", 0)
+    ran = proof.run
+    monkeypatch.setattr(proof, "run", lambda race, limit_s: (parts.append(race.view.waits), ran(race, limit_s)))
+    found = exact.exact(problem, time_limit_s=30)
+    assert parts[:2] == [True, False] and exact.WAITS not in found.restrictions
+    assert replay(problem, found.schedule).legal and found.bound_j <= found.objective_j
