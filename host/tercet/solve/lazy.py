@@ -41,7 +41,7 @@ def _can_wait(stages: Stages, node: int) -> bool:
 
 def _may_leave(value: Value) -> bool:
     """Whether a value can be gone from RAM and come back: not a weight that lives there, nor a metric."""
-    return value.item.on_card if value.item.persistent else not value.final
+    return value.item.pageable if value.item.persistent or value.final else True
 
 
 def _readings(stages: Stages, node: int) -> Iterator[tuple[list[int], int]]:

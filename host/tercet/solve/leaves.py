@@ -26,7 +26,7 @@ from tercet.solve.mip import Highs, Matrix
 
 # An action is dear that costs at least this share of the best schedule's overhead.
 DEAR = 0.05
-# A tree of more nodes is given up; more cases are not worth solving each.
+# A tree of more cases and splits is given up; more cases are not worth solving each.
 MOST_NODES, MOST_LEAVES = 40, 8
 # What is nearer to a whole number than this is whole.
 WHOLE = 1e-6
