@@ -17,6 +17,7 @@ from tercet.cli import main as entry
 from tercet.costs import CostTable, OpCost, PageCost
 from tercet.model import mlp
 from tercet.report.collect import collect
+from tercet.solve import exact
 
 Tercet = Callable[..., Any]
 
@@ -65,6 +66,17 @@ def test_from_a_budget_to_a_plan(tercet: Tercet, folder: Path) -> None:
     assert tercet("show", "graph.json", "schedule.json", "--costs", "costs.json", "-o", "s.svg")["svg"] == "s.svg"
     assert (folder / "s.svg").read_text().startswith("<svg")
     assert {t["fate"] for t in tercet("explain", "graph.json", "schedule.json", "--costs", "costs.json")["tensors"]}
+
+
+def test_what_is_left_out_on_demand_is_named(tercet: Tercet) -> None:
+    usual = tercet("solve", *GIVEN, "--ram", "20k")
+    for name, told in (("late", exact.LATE), ("gradients-stay", exact.STAY), ("waits", exact.WAITS)):
+        found = tercet("solve", *GIVEN, "--ram", "20k", "--restrict", name)
+        assert told in found["restrictions"] and told not in usual["restrictions"]
+        assert found["objective_j"] >= usual["objective_j"]
+    both = tercet("solve", *GIVEN, "--ram", "20k", "--restrict", "late", "--restrict", "waits")
+    assert {exact.LATE, exact.WAITS} <= set(both["restrictions"])
+    assert "exact" in tercet("solve", *GIVEN, "--ram", "20k", "--restrict", "late", "--strategy", "page-all", code=1)["error"]
 
 
 def test_a_card_that_stalls_costs_its_mean_and_the_99th_percentile_is_told(tercet: Tercet, folder: Path) -> None:

@@ -14,6 +14,7 @@ import click
 
 from tercet import costs as costing
 from tercet.cli import options
+from tercet.errors import InputError
 from tercet.solve import api
 from tercet.solve import schedule as schedules
 from tercet.solve.outcome import Replay
@@ -28,6 +29,10 @@ SEMANTICS = click.option("--semantics", type=click.Choice([EXACT, POET]), defaul
                          help="exact: physical; poet: the published rules, for published instances.")  # fmt: skip
 
 
+# What `exact` leaves out on demand, and the status then names: proofs are sooner there.
+RESTRICTIONS: dict[str, dict[str, bool]] = {
+    "late": {"forward_reruns": False}, "gradients-stay": {"gradients_stay": True}, "waits": {"waits": True},
+}  # fmt: skip
 STALL = click.option("--card-stall", metavar="CHANCE:MS", help="Say the 99th percentile of the step's time too, for a card "
                      "that stalls: 0.1%:100 is one written block in a thousand, for 100 ms.")  # fmt: skip
 
@@ -71,7 +76,8 @@ def describe(result: dict[str, Any]) -> str:
         f"time     {result['time_ms']:.3f} ms a step{late}\n"
         f"RAM      {format_bytes(result['peak_bytes'])}\n"
         f"again    {', '.join(result['recomputed']) or 'nothing'}\n"
-        f"paged    {', '.join(result['paged_out']) or 'nothing'}"
+        f"paged    {', '.join(result['paged_out']) or 'nothing'}\n"
+        f"provided {'; '.join(result['restrictions']) or 'nothing: no schedule is left out'}"
     )
 
 
@@ -87,12 +93,14 @@ def describe(result: dict[str, Any]) -> str:
 @click.option("--time-limit", default=60.0, show_default=True, type=click.FloatRange(min=0.01), help="Seconds.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processor cores to use.")
 @click.option("--every-place", is_flag=True, help="Leave out no choice of the large weights that live on the card.")
+@click.option("--restrict", multiple=True, type=click.Choice(list(RESTRICTIONS)), help="Prove sooner, for less: nothing runs "
+              "again before the loss; gradients stay; what frees no memory runs again only where it is read.")  # fmt: skip
 @options.out_option
 @options.json_option
 def solve(
     source: str, costs: str | None, ram: int, deadline_ms: float | None, card: int | None, card_stall: str | None,
-    strategy: str, semantics: str, time_limit: float, workers: int, every_place: bool, out: str | None,
-    as_json: bool,
+    strategy: str, semantics: str, time_limit: float, workers: int, every_place: bool, restrict: tuple[str, ...],
+    out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the schedule of least energy for INPUT (a graph or a published instance) within RAM and deadline.
 
@@ -102,10 +110,16 @@ def solve(
     Example:
       tercet solve graph.json --costs costs.json --ram 96k --deadline-ms 120 -o schedule.json
       tercet solve vgg16_cifar__m4.json --ram 1200k --semantics poet
+      tercet solve resnet-8.graph.json --costs resnet-8.costs.json --ram 476000 --restrict waits
     """
+    if restrict and strategy != "exact":
+        raise InputError(f"--restrict is for the exact strategy, not for {strategy}", hint="--strategy exact")
     problem = api.load(source, costs, semantics=semantics, ram_bytes=ram, deadline_ms=deadline_ms, card_bytes=card)
+    left_out = {name: value for each in restrict for name, value in RESTRICTIONS[each].items()}
     with stopping() as stop:
-        found = api.solve(problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop, every_place=every_place)
+        found = api.solve(
+            problem, strategy, time_limit_s=time_limit, workers=workers, stop=stop, every_place=every_place, **left_out
+        )  # fmt: skip
     if out:
         schedules.save(found.schedule, Path(out))
     result = found.to_dict() | _late(problem, source, costs, card_stall, found.schedule)
