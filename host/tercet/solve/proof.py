@@ -21,7 +21,7 @@ COUNTING = 0.45
 GLANCE = 0.1, 0.02, guidance.NARROW
 NEARBY = 0.3, 3e-4, guidance.WIDE
 # Of few columns those near it in the wide sense are few enough to begin with.
-NEARBY_FEW = 0.5, 3e-4, guidance.WIDE
+NEARBY_FEW = 0.5, 3e-2, guidance.WIDE
 # Where this much of the overhead is open, the count of everything pays, and cases of the dear actions' numbers do not.
 WIDE_GAP = 0.2
 # Cases of the dear actions' numbers are looked at where this much is open, and so many LPs are a matter of the time that is left.
