@@ -7,7 +7,7 @@ import threading
 import time
 
 from tercet.errors import InfeasibleError, TercetError
-from tercet.solve import coarse, compact, proof
+from tercet.solve import coarse, proof
 from tercet.solve.problem import EXACT, Problem, with_gradients_in_ram
 from tercet.solve.race import Race
 from tercet.solve.schedule import Schedule
@@ -20,6 +20,8 @@ STAY = "no gradient leaves RAM or is computed again before its last use"
 WAITS = "what frees no memory runs again only between the two first executions between which it is read"
 # The share of the time in which a problem of more columns than CP-SAT is for is solved with that restriction first.
 AHEAD = 0.8
+# About so many columns an execution that is possible.
+COLUMNS_AN_EVENT = 5
 
 
 def exact(
@@ -80,5 +82,5 @@ def exact(
 
 
 def _is_large(view: Stages) -> bool:
-    """Whether there are more columns than CP-SAT is for."""
-    return len(compact.build(view).rows.names) > proof.SMALL_COLUMNS
+    """Whether there will be more columns than CP-SAT is for; building them would delay the first schedule."""
+    return COLUMNS_AN_EVENT * sum(map(len, view.events)) > proof.SMALL_COLUMNS
