@@ -51,9 +51,9 @@ class Tree:
     """
 
     def __init__(self, built: Compact, cutoff: float, unit: float) -> None:
-        sorts = [(kind, cost) for kind, cost in totals.sorts(built) if cost >= DEAR * cutoff]
-        self.numbers = np.array([totals.number(built, sort) for sort in sorts], dtype=np.int64)
-        self.weights = np.sqrt([cost for _, cost in sorts])
+        dear = [(cost, columns) for (_, cost), columns in totals.sorts(built).items() if cost >= DEAR * cutoff]
+        self.numbers = np.array([totals.number(built, columns) for _, columns in dear], dtype=np.int64)
+        self.weights = np.sqrt([cost for cost, _ in dear])
         self.matrix, self.cutoff, self.unit = Matrix(built.rows), cutoff, unit
         self.cases: list[Case] = []
         self.whole = False

@@ -11,7 +11,7 @@ from tercet.solve.problem import Problem
 from tercet.solve.replay import check
 from tercet.solve.schedule import Schedule
 
-HOMES = "which weights live on the card was found by local search"
+HOMES = "not every choice of the weights that live on the card was solved"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def count(compact: Compact) -> np.ndarray:
             groups["run", node].append(column)
     for (_, position, _), column in compact.pin.items():
         groups["pin", position].append(column)
-    totals = [_total(compact, columns) for columns in (*groups.values(), *sorts(compact).values()) if len(columns) > 1]
+    totals = [number(compact, columns) for columns in (*groups.values(), *sorts(compact).values()) if len(columns) > 1]
     whole = np.zeros(len(compact.rows.names), dtype=bool)
     whole[[*totals, *(column for column in compact.out.values() if column >= 0)]] = True
     return whole
@@ -49,12 +49,8 @@ def sorts(compact: Compact) -> dict[Sort, list[int]]:
     return found
 
 
-def number(compact: Compact, sort: Sort) -> int:
-    """Adds a column for how many of a sort there are; returns its position."""
-    return _total(compact, sorts(compact)[sort])
-
-
-def _total(compact: Compact, columns: list[int]) -> int:
+def number(compact: Compact, columns: list[int]) -> int:
+    """Adds a column for how many of `columns` there are; returns its position."""
     total = compact.rows.column("count", high=len(columns))
     compact.rows.row([*((column, 1) for column in columns), (total, -1)], high=0, low=0)
     return total
